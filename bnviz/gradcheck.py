@@ -1,0 +1,107 @@
+"""Is this gradient right? Compare it with central differences, which need no calculus.
+
+Nudge one value of x by h to each side and see how far the result moves:
+
+    df/dx[i] = (f(x + h e_i) - f(x - h e_i)) / (2 h) + O(h^2)
+
+A small h makes the O(h^2) term small but loses digits, about 1e-16 |f| / h of them in float64;
+h = 1e-5 balances the two where x and f are of order 1. All is computed in float64.
+
+Textbook: W. H. Press et al., "Numerical Recipes", section "Numerical Derivatives".
+"""
+
+from numbers import Real
+
+import numpy as np
+
+__all__ = ["check", "numerical_gradient", "relative_error"]
+
+
+def numerical_gradient(f, x, h=1e-5, dy=None):
+    """Return d(loss)/dx by central differences, shape of x, float64; 2 calls of f per value of x.
+
+    loss = f(x) for a scalar f, or loss = sum dy * f(x) for the upstream gradient dy, shape of f(x).
+    f gets a float64 copy of x, so it may change it; x itself stays as it is.
+    Raises TypeError (x not floating) or ValueError (h <= 0, h lost beside |x|, f(x) not a scalar
+    or not the shape of dy, any value not finite).
+
+    >>> numerical_gradient(lambda x: (x**2).sum(), np.array([1.0, -3.0])).round(6)
+    array([ 2., -6.])
+    """
+    x = np.asarray(x)
+    if not np.issubdtype(x.dtype, np.floating):
+        raise TypeError(f"x is {x.dtype}, must be floating: use x.astype(np.float64)")
+    if not isinstance(h, Real) or not 0 < h < np.inf:
+        raise ValueError(f"h = {h!r} must be a finite number above 0: use e.g. 1e-5")
+    x = x.astype(np.float64)
+    gradient = np.empty_like(x)
+    for i in np.ndindex(x.shape):
+        if not np.isfinite(x[i]):
+            raise ValueError(f"x{list(i)} = {x[i]}, must be finite: look for an overflow or 0 / 0")
+        up, down = x.copy(), x.copy()
+        up[i] += h
+        down[i] -= h
+        step = up[i] - down[i]  # not quite 2 h: x + h was rounded
+        if not step > 0:
+            raise ValueError(f"h = {h} is lost beside x{list(i)} = {x[i]}: use a larger h")
+        moved = _output(f, up, dy) - _output(f, down, dy)
+        gradient[i] = (moved if dy is None else moved * dy).sum() / step
+    return gradient
+
+
+def relative_error(a, b, floor=0.0):
+    """Return max |a - b| / max(|a|, |b|, floor), over all values: 0 means equal, 2 opposite.
+
+    One scale for the whole array, so that a value near 0 among large ones does no harm.
+    If all of a and b may be 0 up to rounding, set `floor` to the size that counts as something.
+    Raises ValueError if the shapes differ or are empty, or a value is not finite.
+
+    >>> relative_error([1.0, 2.0], [1.0, 1.5])
+    0.25
+    """
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    if a.shape != b.shape or a.size == 0:
+        raise ValueError(f"shapes {a.shape} and {b.shape} must be equal and not empty: reshape one")
+    for name, value in (("a", a), ("b", b)):
+        if not np.isfinite(value).all():
+            raise ValueError(f"{name} = {value} must be finite: look for an overflow or 0 / 0")
+    scale = max(np.abs(a).max(), np.abs(b).max(), floor)
+    return float(np.abs(a - b).max() / scale) if scale > 0 else 0.0
+
+
+def check(f, x, gradient, dy=None, *, h=1e-5, tolerance=1e-6, floor=0.0):
+    """Return the relative error of `gradient`, your d(loss)/dx, against central differences.
+
+    Arguments and errors are those of `numerical_gradient` and `relative_error`.
+    Raises AssertionError above the tolerance, with the place and both values: the gradient is wrong
+    (or f has a kink within h of x, as ReLU has at 0).
+
+    >>> x = np.array([0.5, 2.0])
+    >>> check(lambda x: np.exp(x).sum(), x, np.exp(x)) < 1e-9
+    True
+    >>> check(lambda x: np.exp(x).sum(), x, x)
+    Traceback (most recent call last):
+    AssertionError: relative error 0.73 > 1e-06; at [1] the gradient is 2, differences give 7.38906
+    """
+    numerical = numerical_gradient(f, x, h, dy)
+    error = relative_error(gradient, numerical, floor)
+    if not error <= tolerance:
+        gradient = np.asarray(gradient)
+        at = np.unravel_index(np.abs(gradient - numerical).argmax(), numerical.shape)
+        place, mine, theirs = [int(i) for i in at], gradient[at], numerical[at]
+        raise AssertionError(
+            f"relative error {error:.2g} > {tolerance}; "
+            f"at {place} the gradient is {mine:.6g}, differences give {theirs:.6g}"
+        )
+    return error
+
+
+def _output(f, x, dy):
+    y = np.asarray(f(x), dtype=np.float64)
+    if dy is None and y.size != 1:
+        raise ValueError(f"f(x) has shape {y.shape}, must be a scalar: pass dy, of that shape, too")
+    if dy is not None and y.shape != np.shape(dy):
+        raise ValueError(f"dy has shape {np.shape(dy)}, must be {y.shape} as f(x): reshape it")
+    if not np.isfinite(y).all() or (dy is not None and not np.isfinite(dy).all()):
+        raise ValueError(f"f(x) = {y} and dy = {dy} must be finite near x: choose another x or h")
+    return y

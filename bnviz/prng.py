@@ -1,0 +1,110 @@
+"""Random numbers from pure arithmetic: one seed, one stream, in Python and in the page.
+
+A hash of (seed, stream, counter) replaces a generator with hidden state. The same few integer
+operations run in PyTorch, in an exported ONNX graph and in JavaScript (`page/prng.js`), so a seed
+gives the same initial weights and the same minibatches wherever a figure lives.
+
+All integers stay below 2**63, so nothing overflows an int64. Division would not do for the shifts:
+its ONNX form goes through float32 and loses bits.
+"""
+
+import torch
+from torch import Tensor
+
+__all__ = ["Shuffler", "hash32", "normal", "permutation"]
+
+_MASK = 0xFFFFFFFF
+_MULTIPLIERS = (0x7FEB352D, 0x31848BAB)  # odd and below 2**31: the products stay below 2**63
+_SHIFTS = (16, 15)
+
+
+def hash32(x: Tensor) -> Tensor:
+    """Scramble integers: two rounds of xor-shift and multiply, modulo 2**32.
+
+    `x` holds int64 values in [0, 2**32); so does the result. Equal in, equal out.
+
+    >>> hash32(torch.tensor([0, 1, 2])).tolist()
+    [0, 774041739, 1548083479]
+    """
+    for multiplier, shift in zip(_MULTIPLIERS, _SHIFTS, strict=True):
+        x = x ^ (x >> shift)
+        x = (x * multiplier) & _MASK
+    return x ^ (x >> 16)
+
+
+def _stream(seed: Tensor, stream: int) -> Tensor:
+    return hash32((hash32(seed.long() + 1) + stream) & _MASK)
+
+
+def _bits(count: int, seed: Tensor, stream: int) -> Tensor:
+    return hash32((torch.arange(count) + _stream(seed, stream)) & _MASK)  # (count,)
+
+
+def normal(shape: tuple[int, ...], seed: Tensor, stream: int) -> Tensor:
+    """Standard normal numbers by the Box-Muller transform of two hashed streams.
+
+    z = sqrt(-2 ln u) cos(2 pi v), with u and v uniform on (0, 1].
+
+    Args:
+        shape: shape of the result.
+        seed: whole number >= 0 as a scalar tensor; it may be a traced input of a graph.
+        stream: which numbers of this seed; each weight matrix of a network takes its own.
+
+    Source: Box and Muller (1958), "A note on the generation of random normal deviates".
+
+    >>> normal((2,), torch.tensor(0), 0).shape
+    torch.Size([2])
+    """
+    count = 1
+    for n in shape:
+        count *= n
+    u = (_bits(count, seed, 2 * stream).float() + 1) / 2.0**32
+    v = (_bits(count, seed, 2 * stream + 1).float() + 1) / 2.0**32
+    return (torch.sqrt(-2 * torch.log(u)) * torch.cos(2 * torch.pi * v)).reshape(shape)
+
+
+def permutation(n: int, seed: int, stream: int) -> Tensor:
+    """The whole numbers below `n` in an order given by (seed, stream): sorted by their hash.
+
+    >>> sorted(permutation(5, 0, 0).tolist())
+    [0, 1, 2, 3, 4]
+    """
+    return torch.argsort(_bits(n, torch.tensor(seed), stream), stable=True)
+
+
+class Shuffler:
+    """Rows of a data set in shuffled epochs, handed out in minibatches of any size.
+
+    Every epoch visits each row once, in an order of its own; a minibatch may reach over the end of
+    an epoch into the next. `page/prng.js` has the same class.
+
+    Args:
+        n: number of rows.
+        seed: whole number >= 0.
+
+    >>> rows = Shuffler(5, seed=0)
+    >>> sorted(rows.take(3).tolist() + rows.take(2).tolist())
+    [0, 1, 2, 3, 4]
+    """
+
+    def __init__(self, n: int, seed: int):
+        if n < 1:
+            raise ValueError(f"a Shuffler needs at least one row, got n={n}")
+        if seed < 0 or seed != int(seed):
+            raise ValueError(f"seed must be a whole number >= 0, got {seed}")
+        self.n, self.seed = n, int(seed)
+        self._epoch, self._left = 0, torch.empty(0, dtype=torch.long)
+
+    def take(self, m: int) -> Tensor:
+        """The next `m` row numbers, int64 of shape (m,). Raises ValueError unless 1 <= m <= n."""
+        if not 1 <= m <= self.n:
+            raise ValueError(
+                f"batch size {m} is outside [1, {self.n}]: the data has {self.n} rows; "
+                "take a smaller batch"
+            )
+        while len(self._left) < m:
+            order = permutation(self.n, self.seed, self._epoch)
+            self._left = torch.cat([self._left, order])
+            self._epoch += 1
+        rows, self._left = self._left[:m], self._left[m:]
+        return rows

@@ -1,0 +1,103 @@
+"""Watch the inside of a network while it trains: hooks that are always removed again."""
+
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from bnviz import measures
+
+__all__ = ["ActivationRecorder", "inputs_of"]
+
+
+@contextmanager
+def inputs_of(modules: Iterable[nn.Module]):
+    """Collect the input of each module in a list, in the order of the calls.
+
+    The hooks are gone when the `with` block ends, also after an exception.
+
+    >>> relu = nn.ReLU()
+    >>> with inputs_of([relu]) as seen:
+    ...     _ = relu(torch.tensor([-1.0]))
+    >>> seen
+    [tensor([-1.])]
+    """
+    seen: list[Tensor] = []
+    handles = [m.register_forward_pre_hook(lambda _, args: seen.append(args[0])) for m in modules]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+class ActivationRecorder:
+    """Summarise what enters chosen modules, at every `every`-th training step.
+
+    A context manager. It keeps one row of numbers for each layer and step, never the activations.
+
+    Args:
+        modules: layers to watch, for example `net.activations` for the pre-activations.
+        every: record each `every`-th training step, at least 1.
+        summary: (n,) or larger tensor -> dict of small tensors; histogram, percentiles 15/50/85,
+            mean and standard deviation unless told otherwise.
+
+    `rows[k][layer]` is the k-th record of one layer. Evaluation passes are not recorded.
+
+    >>> net = nn.Sequential(nn.Linear(2, 3), nn.Sigmoid())
+    >>> with ActivationRecorder([net[1]]) as recorder:
+    ...     _ = net(torch.zeros(4, 2))
+    >>> sorted(recorder.rows[0][0])
+    ['histogram', 'mean', 'percentiles', 'std']
+    """
+
+    def __init__(
+        self,
+        modules: Iterable[nn.Module],
+        every: int = 1,
+        summary: Callable[[Tensor], dict[str, Tensor]] | None = None,
+    ):
+        if every < 1:
+            raise ValueError(f"every must be at least 1, got {every}")
+        self.modules, self.every = list(modules), every
+        self.summary = summary or summarise
+        self.rows: list[list[dict[str, Tensor]]] = []
+        self._handles: list = []
+        self._passes = 0
+
+    def __enter__(self) -> "ActivationRecorder":
+        first = self.modules[:1]
+        self._handles = [m.register_forward_pre_hook(self._count) for m in first]
+        self._handles += [m.register_forward_pre_hook(self._record) for m in self.modules]
+        return self
+
+    def __exit__(self, *error) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def _count(self, module: nn.Module, args: tuple) -> None:
+        if module.training:
+            if self._passes % self.every == 0:
+                self.rows.append([])
+            self._passes += 1
+
+    def _record(self, module: nn.Module, args: tuple) -> None:
+        if module.training and (self._passes - 1) % self.every == 0:
+            self.rows[-1].append(self.summary(args[0].detach()))
+
+    def stack(self, key: str) -> Tensor:
+        """One summary over training: (records, layers, ...). Raises KeyError for an unknown key."""
+        return torch.stack([torch.stack([layer[key] for layer in row]) for row in self.rows])
+
+
+def summarise(v: Tensor) -> dict[str, Tensor]:
+    """Histogram on -6..6, percentiles 15/50/85, mean and std of all values of one layer."""
+    flat = v.reshape(-1)
+    return {
+        "histogram": measures.density(flat.unsqueeze(0), -6.0, 6.0, 48)[0],
+        "percentiles": torch.quantile(flat, torch.tensor([0.15, 0.5, 0.85], dtype=flat.dtype)),
+        "mean": flat.mean(),
+        "std": flat.std(correction=0),
+    }
