@@ -1,0 +1,151 @@
+"""The controls of a figure as data: Slider, Choice and Toggle know their range, not their looks."""
+
+import math
+from dataclasses import asdict, dataclass
+
+__all__ = ["Choice", "Control", "Slider", "Toggle", "control_from_dict"]
+
+_SCALES = {
+    "linear": (lambda v: v, lambda p: p),
+    "log10": (math.log10, lambda p: 10.0**p),
+    "log2": (math.log2, lambda p: 2.0**p),
+}
+
+
+@dataclass(frozen=True)
+class Slider:
+    """A number in [min, max], moved in steps along a linear or logarithmic scale.
+
+    The scale turns a value into a POSITION: the value itself, log10(value) or log2(value). `step`
+    counts in positions, so a log10 slider with step 0.1 has ten stops in each decade.
+
+    Args:
+        name: identifier, also the argument of `compute`.
+        label: what a reader sees, with its unit.
+        min, max, value: range and start, in values.
+        step: distance of two stops, in positions.
+        scale: "linear", "log10" or "log2".
+        format: how the value prints, in Python's format language: ".2f", ".0e", "d".
+        note: a short text behind the value; "{other}" becomes 1 - value.
+        restart: a change begins a Simulation anew, because it shapes the initial state.
+        switches_on: a Toggle that moving this slider turns on.
+
+    Raises:
+        ValueError: if the range is empty, the start lies outside, or a log scale reaches 0.
+
+    >>> rate = Slider("lr", "learning rate", 0.001, 10, 0.1, step=0.1, scale="log10")
+    >>> rate.position(0.1), rate.value_at(-2)
+    (-1.0, 0.01)
+    """
+
+    name: str
+    label: str
+    min: float
+    max: float
+    value: float
+    step: float
+    scale: str = "linear"
+    format: str = ".2f"
+    note: str = ""
+    restart: bool = False
+    switches_on: str = ""
+    kind: str = "slider"
+
+    def __post_init__(self):
+        if self.scale not in _SCALES:
+            raise ValueError(f"{self.name}: scale {self.scale!r} is not one of {tuple(_SCALES)}")
+        if not self.min < self.max or not self.min <= self.value <= self.max:
+            raise ValueError(
+                f"{self.name}: need min < max and min <= value <= max, "
+                f"got {self.min}, {self.max}, {self.value}"
+            )
+        if self.scale != "linear" and self.min <= 0:
+            raise ValueError(f"{self.name}: a {self.scale} scale needs min > 0, got {self.min}")
+
+    def position(self, value: float) -> float:
+        """Where a value stands on the scale."""
+        return _SCALES[self.scale][0](value)
+
+    def value_at(self, position: float) -> float:
+        """The value at a position, within [min, max] whatever rounding does."""
+        return min(max(_SCALES[self.scale][1](position), self.min), self.max)
+
+    def number(self, value: float) -> float:
+        """Check one value and give it back as the number that `compute` gets.
+
+        Raises:
+            TypeError: if it is not a number.
+            ValueError: if it is not finite or lies outside [min, max].
+        """
+        if isinstance(value, (bool, str)) or not isinstance(value, (int, float)):
+            raise TypeError(f"{self.name} takes a number, got {value!r}")
+        if not math.isfinite(value) or not self.min <= value <= self.max:
+            raise ValueError(
+                f"{self.name} = {value} is outside [{self.min:g}, {self.max:g}]; "
+                "choose a value in that range"
+            )
+        return float(value)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several named options; `compute` gets its index.
+
+    >>> Choice("activation", "activation", ("sigmoid", "tanh"), "tanh").number("tanh")
+    1.0
+    """
+
+    name: str
+    label: str
+    options: tuple[str, ...]
+    value: str
+    restart: bool = False
+    kind: str = "choice"
+
+    def __post_init__(self):
+        object.__setattr__(self, "options", tuple(self.options))
+        self.number(self.value)
+
+    def number(self, value: str) -> float:
+        """Index of an option. Raises ValueError for one that does not exist."""
+        if value not in self.options:
+            raise ValueError(f"{self.name} = {value!r} is unknown; choose from {self.options}")
+        return float(self.options.index(value))
+
+
+@dataclass(frozen=True)
+class Toggle:
+    """On or off; `compute` gets 1 or 0.
+
+    >>> Toggle("hold", "hold gamma and beta", False).number(True)
+    1.0
+    """
+
+    name: str
+    label: str
+    value: bool
+    restart: bool = False
+    kind: str = "toggle"
+
+    def number(self, value: bool) -> float:
+        """1.0 or 0.0. Raises TypeError for anything but True and False."""
+        if not isinstance(value, bool):
+            raise TypeError(f"{self.name} takes True or False, got {value!r}")
+        return float(value)
+
+
+Control = Slider | Choice | Toggle
+_KINDS = {"slider": Slider, "choice": Choice, "toggle": Toggle}
+
+
+def control_from_dict(data: dict) -> Control:
+    """The inverse of `dataclasses.asdict` on a control. Raises ValueError for an unknown kind."""
+    if data.get("kind") not in _KINDS:
+        raise ValueError(f"unknown control kind {data.get('kind')!r}; known: {tuple(_KINDS)}")
+    return _KINDS[data["kind"]](**data)
+
+
+def control_to_dict(control: Control) -> dict:
+    """A control as plain JSON-able data."""
+    data = asdict(control)
+    return data | {"options": list(control.options)} if isinstance(control, Choice) else data

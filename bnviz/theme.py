@@ -1,0 +1,53 @@
+"""One look for every figure: colours that read on white and on near-black, two plotly templates."""
+
+__all__ = ["BN", "BN_SCALE", "NEUTRAL", "PLAIN", "PLAIN_SCALE", "SECOND", "THIRD", "template"]
+
+PLAIN = "#d9730d"  # without BN: orange, in every figure of the book
+BN = "#2f7fd6"  # with BN: blue
+NEUTRAL = "#808890"
+SECOND = "#9a6dd7"
+THIRD = "#1f9e89"
+
+
+def _fading(colour: str) -> list[list]:
+    """A colour scale from nothing to a colour, so that it works on any background."""
+    r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return [[k / 8, f"rgba({r},{g},{b},{k / 8:.3f})"] for k in range(9)]
+
+
+PLAIN_SCALE = _fading(PLAIN)
+BN_SCALE = _fading(BN)
+
+_FONT = "-apple-system, BlinkMacSystemFont, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+_MODES = {
+    "light": {"text": "#2b3137", "grid": "#e7eaee", "line": "#aeb5bd", "paper": "rgba(0,0,0,0)"},
+    "dark": {"text": "#d6dbe1", "grid": "#2c3238", "line": "#5b646e", "paper": "rgba(0,0,0,0)"},
+}
+
+
+def template(mode: str = "light") -> dict:
+    """The plotly template of the book as a dict. Raises ValueError unless "light" or "dark"."""
+    if mode not in _MODES:
+        raise ValueError(f"mode is 'light' or 'dark', got {mode!r}")
+    c = _MODES[mode]
+    axis = {
+        "gridcolor": c["grid"],
+        "linecolor": c["line"],
+        "zerolinecolor": c["line"],
+        "zerolinewidth": 1,
+        "tickcolor": c["line"],
+        "tickfont": {"size": 11},
+        "title": {"font": {"size": 12}, "standoff": 6},
+    }
+    layout = {
+        "font": {"family": _FONT, "size": 12, "color": c["text"]},
+        "paper_bgcolor": c["paper"],
+        "plot_bgcolor": c["paper"],
+        "colorway": [BN, PLAIN, THIRD, SECOND, NEUTRAL],
+        "xaxis": axis,
+        "yaxis": axis,
+        "hoverlabel": {"font": {"size": 12}},
+        "legend": {"bgcolor": "rgba(0,0,0,0)"},
+        "annotationdefaults": {"font": {"size": 12, "color": c["text"]}},
+    }
+    return {"layout": layout}

@@ -1,0 +1,181 @@
+"""bnviz.drawing: outputs reach the traces they are bound to; the first drawing is a real run."""
+
+import copy
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from bnviz import drawing, explorers
+from bnviz.explorer import Binding, Explorer, Simulation
+from bnviz.history import History
+from bnviz.prng import Shuffler
+from tests.twin import first_drawing
+
+FIGURE = {
+    "data": [
+        {"type": "scatter", "uid": "line", "x": [1, 2], "y": []},
+        {"type": "heatmap", "uid": "heat", "xaxis": "x2", "y": [0, 1, 2], "z": []},
+        {"type": "scatter", "uid": "loss", "xaxis": "x3", "y": []},
+    ],
+    "layout": {"xaxis2": {"range": [0, 4], "title": {"text": "step"}}},
+}
+
+
+def test_an_output_replaces_the_bound_attribute_and_nothing_else():
+    before = copy.deepcopy(FIGURE)
+    bindings = (Binding("p", "line", "y", (1,)), Binding("missing", "line", "x"))
+    figure = drawing.apply(FIGURE, bindings, {"p": torch.tensor([[0.0, 1.0], [2.0, 0.5]])})
+    assert figure["data"][0] == {**FIGURE["data"][0], "y": [2.0, 0.5]}
+    assert figure["data"][1:] == FIGURE["data"][1:]
+    assert figure["layout"] == FIGURE["layout"]
+    assert before == FIGURE
+    figure["data"][1]["y"].append(3)
+    assert before == FIGURE
+
+
+def test_what_is_not_finite_is_drawn_as_nothing_and_is_json():
+    value = torch.tensor([1.0, math.nan, math.inf, -math.inf])
+    figure = drawing.apply(FIGURE, (Binding("v", "line", "y"),), {"v": value})
+    assert figure["data"][0]["y"] == [1.0, None, None, None]
+    json.dumps(figure, allow_nan=False)
+
+
+def test_histories_become_curves_and_heatmaps_over_steps():
+    heat, loss = Binding("h", "heat", "z", append=True), Binding("l", "loss", "y", append=True)
+    collected = {heat: History(4), loss: History(2, every=2)}
+    for number in range(1, 7):
+        outputs = {"h": torch.tensor([number, 10.0 * number, 0.0])}
+        if number % 2 == 0:
+            outputs["l"] = torch.tensor(float(number))
+        drawing.remember(collected, outputs)
+    figure = drawing.apply(FIGURE, (heat, loss), {}, collected)
+    assert figure["data"][1]["x"] == [1.5, 3.5, 5.5]
+    assert figure["data"][1]["z"] == [[1.5, 3.5, 5.5], [15.0, 35.0, 55.0], [0.0, 0.0, 0.0]]
+    assert figure["data"][2]["x"] == [3.0, 7.0]
+    assert figure["data"][2]["y"] == [3.0, 6.0]
+    assert figure["layout"]["xaxis2"] == {"range": [0, 8], "title": {"text": "step"}}
+    assert figure["layout"]["xaxis3"] == {"range": [0, 8]}
+
+
+def test_a_binding_to_a_trace_that_is_not_there_is_an_error():
+    with pytest.raises(KeyError, match="curve"):
+        drawing.apply(FIGURE, (Binding("p", "curve", "y"),), {"p": torch.zeros(2)})
+
+
+@pytest.mark.parametrize("name", explorers.names())
+def test_the_first_drawing_fills_every_bound_trace(name):
+    explorer = explorers.get(name)
+    first = first_drawing(name)
+    traces = {trace["uid"]: trace for trace in first.figure["data"]}
+    for binding in explorer.bindings:
+        values = np.array(traces[binding.trace][binding.attribute], dtype=float)
+        assert values.size
+        assert np.isfinite(values).any(), binding
+    assert len(json.dumps(first.figure, allow_nan=False)) < 2_000_000
+    assert first.readout
+    assert first.step == getattr(explorer, "preview", 0)
+
+
+def test_the_first_drawing_is_always_the_same():
+    for explorer in (explorers.get("scale-shift"), counting(preview=4)):
+        first = drawing.first(explorer)
+        assert drawing.first(explorer) == first
+        assert drawing.filled(explorer) == first.figure
+
+
+def test_an_explorer_is_drawn_with_its_start_values():
+    explorer = explorers.get("scale-shift")
+    outputs = explorer.outputs()
+    first = drawing.first(explorer)
+    drawn = next(t for t in first.figure["data"] if t["uid"] == "after-histogram")
+    np.testing.assert_array_equal(np.float32(drawn["y"]), outputs["after_share"].numpy())
+    assert first.readout == explorer.say(explorer.numbers({}), outputs)
+
+
+def counting(preview: int, every: int = 2, observe: bool = True) -> Simulation:
+    """A simulation whose state counts its steps and adds up its rows."""
+
+    def initial(seed, **controls):
+        return {"n": torch.zeros(1) + seed, "sum": torch.zeros(1)}
+
+    def step(state, rows, batch, rate):
+        new = {"n": state["n"] + 1, "sum": state["sum"] + rows.sum()}
+        return new, {"n": new["n"][0], "sum": new["sum"][0], "row": torch.full((3,), rate)}
+
+    def look(state, batch, rate):
+        return {"seen": state["n"][0]}
+
+    fields = Explorer(
+        "counting", "Counting", "Look.", (), None, FIGURE,
+        (
+            Binding("row", "heat", "z", append=True),
+            Binding("n", "loss", "y", append=True),
+            *([Binding("seen", "line", "y", append=True)] if observe else []),
+        ),
+        "step {n:d}, sum {sum:d}",
+    ).to_dict()  # fmt: skip
+    fields |= {"controls": CONTROLS, "rows": 7, "every": every, "history": 8, "preview": preview}
+    fields |= {"watch": {}, "kind": "simulation"}
+    return Simulation.from_dict(
+        fields, initial=initial, step=step, observe=look if observe else None
+    )
+
+
+CONTROLS = [
+    {
+        "kind": "slider",
+        "name": "batch",
+        "label": "batch",
+        "min": 1,
+        "max": 7,
+        "value": 3,
+        "step": 1,
+    },
+    {
+        "kind": "slider",
+        "name": "rate",
+        "label": "rate",
+        "min": 0,
+        "max": 1,
+        "value": 0.5,
+        "step": 0.1,
+    },
+]
+
+
+def test_the_preview_of_a_simulation_is_its_own_first_steps():
+    first = drawing.first(counting(preview=5))
+    heat, loss, seen = (first.figure["data"][k] for k in (1, 2, 0))
+    assert loss["x"] == loss["y"] == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert heat["z"] == [[0.5] * 5] * 3
+    assert seen["x"] == [2.0 * 1.0, 4.0]  # observed after steps 2 and 4
+    assert seen["y"] == [2.0, 4.0]
+    shuffler = Shuffler(7, seed=0)
+    total = sum(int(shuffler.take(3).sum()) for _ in range(5))
+    assert first.readout == f"step 5, sum {total}"
+    assert first.figure["layout"]["xaxis2"]["range"] == [0, 8]
+
+
+def test_without_a_preview_the_readout_tells_what_the_first_step_would():
+    first = drawing.first(counting(preview=0))
+    assert first.step == 0
+    assert first.figure["data"][2]["y"] == []
+    assert first.readout.startswith("step 1, ")
+
+
+def test_a_simulation_need_not_be_observed():
+    simulation = counting(preview=3, observe=False)
+    assert drawing.observed_names(simulation) == []
+    assert drawing.first(simulation).figure["data"][2]["y"] == [1.0, 2.0, 3.0]
+
+
+def test_observed_outputs_get_a_coarser_record_over_about_the_same_steps():
+    records = drawing.histories(counting(preview=0, every=2))
+    by_output = {binding.output: history for binding, history in records.items()}
+    assert drawing.observed_names(counting(preview=0)) == ["seen"]
+    assert (by_output["n"].capacity, by_output["n"].every) == (8, 1)
+    assert (by_output["seen"].capacity, by_output["seen"].every) == (4, 2)
+    assert by_output["n"].extent == by_output["seen"].extent

@@ -1,0 +1,280 @@
+"""Every figure of the book: as data, in PyTorch, as ONNX. To be registered is to be tested."""
+
+import json
+import re
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+import torch
+
+from bnviz import explorers
+from bnviz.controls import Choice, Slider, Toggle
+from bnviz.explorer import Explorer, Simulation
+from bnviz.prng import Shuffler
+from tests.twin import assert_agree, corners, differing, grid, layout, twin
+
+every_figure = pytest.mark.parametrize("name", explorers.names())
+SIMULATIONS = [n for n in explorers.names() if isinstance(explorers.get(n), Simulation)]
+every_simulation = pytest.mark.parametrize("name", SIMULATIONS)
+
+# Gradient descent amplifies a rounding error at each step when it hops about a minimum, so two
+# correct programs drift apart. Comparing them over 200 steps needs a path on which errors die out:
+# a learning rate at which the loss falls smoothly.
+CALM = {"drift": {"lr": 0.1, "scale": 1.0}}
+# Values at which one network leaves the finite numbers, and what `watch` calls it.
+DIVERGING = {"drift": ({"activation": "relu", "lr": 5.0, "scale": 4.0}, ["without BN"])}
+
+
+def outputs_of(explorer: Explorer, values: dict) -> dict[str, torch.Tensor]:
+    """Everything a host gets to bind: of a Simulation, the first step's outputs and `observe`."""
+    if not isinstance(explorer, Simulation):
+        return explorer.outputs(**values)
+    controls = explorer.tensors(values)
+    with torch.no_grad():
+        state = explorer.initial(torch.tensor(0.0), **controls)
+        rows = Shuffler(explorer.rows, 0).take(round(float(controls["batch"])))
+        _, outputs = explorer.step(state, rows, **controls)
+        observed = explorer.observe(state, **controls) if explorer.observe else {}
+    return outputs | observed
+
+
+# --- as data -------------------------------------------------------------------------------------
+
+
+@every_figure
+def test_a_figure_survives_json(name):
+    explorer = explorers.get(name)
+    again = type(explorer).from_dict(json.loads(json.dumps(explorer.to_dict(), allow_nan=False)))
+    assert again == explorer
+    assert again.to_dict() == explorer.to_dict()
+
+
+@every_figure
+def test_the_template_is_a_plotly_figure_and_every_axis_is_fixed(name):
+    figure = explorers.get(name).figure
+    full = go.Figure(figure)  # raises for anything that plotly does not know
+    for trace in full.data:
+        for letter in "xy":
+            reference = getattr(trace, f"{letter}axis") or letter
+            axis = full.layout[reference.replace(letter, f"{letter}axis", 1)]
+            assert axis.range is not None, f"{trace.uid}: {reference} would follow the data"
+            assert axis.range[0] < axis.range[1]
+            assert not axis.autorange
+
+
+@every_figure
+def test_every_binding_fits_its_trace(name):
+    explorer = explorers.get(name)
+    outputs = outputs_of(explorer, {})
+    traces = {trace.uid: trace for trace in go.Figure(explorer.figure).data}
+    lengths = {uid: {} for uid in traces}
+    for binding in explorer.bindings:
+        trace, value = traces[binding.trace], binding.pick(outputs)
+        assert binding.attribute in trace, f"a {trace.type} has no {binding.attribute}"
+        if binding.append:
+            assert value.ndim == (1 if binding.attribute == "z" else 0)
+        elif binding.attribute == "z":
+            assert value.ndim == 2
+        if binding.attribute == "z":
+            assert len(value) == len(trace.y)
+        elif not binding.append:
+            assert value.ndim == 1
+            lengths[binding.trace][binding.attribute] = len(value)
+    for uid, bound in lengths.items():
+        if bound:
+            fixed = {a: len(traces[uid][a]) for a in ("x", "y") if a not in bound}
+            assert len({*bound.values(), *fixed.values()}) == 1, f"{uid}: {bound} {fixed}"
+
+
+@every_figure
+@pytest.mark.parametrize("fill", [None, float("nan"), float("inf")])
+def test_the_readout_fills_in(name, fill):
+    explorer = explorers.get(name)
+    outputs = outputs_of(explorer, {})
+    if fill is not None:
+        outputs = {k: torch.full_like(v, fill) for k, v in outputs.items()}
+    text = explorer.say(explorer.numbers({}), outputs)
+    assert not set("{}") & set(text)
+    assert not re.search(r"\bnan\b|\binf\b|-0(\.0*)?\b(?![.\d])", text)
+    if fill is None:
+        assert re.search(r"\d", text)
+    else:
+        assert ("not a number" if fill != fill else "infinite") in text
+
+
+@every_figure
+def test_same_values_give_the_same_outputs(name):
+    explorer = explorers.get(name)
+    first, second = outputs_of(explorer, {}), outputs_of(explorer, {})
+    for key, value in first.items():
+        assert torch.equal(value.nan_to_num(), second[key].nan_to_num()), key
+
+
+# --- PyTorch = onnxruntime -----------------------------------------------------------------------
+
+
+@every_figure
+def test_pytorch_and_onnxruntime_agree_on_a_grid_of_control_values(name):
+    for values in grid(explorers.get(name)):
+        assert_hosts_agree(name, values)
+
+
+@every_figure
+def test_pytorch_and_onnxruntime_agree_at_the_corners(name):
+    for values in corners(explorers.get(name)):
+        assert_hosts_agree(name, values, corner=True)
+
+
+def assert_hosts_agree(name: str, values: dict, corner: bool = False) -> None:
+    """Every graph of a figure, on the same inputs; of a Simulation, one step and `observe`."""
+    explorer, other = explorers.get(name), twin(name)
+    numbers, controls = explorer.numbers(values), explorer.tensors(values)
+    if not isinstance(explorer, Simulation):
+        theirs = other.run("compute", values)
+        assert_agree(explorer.outputs(**values), theirs, numbers, corner)
+        return
+    pack, seed = layout(name).pack, 3
+    state = explorer.initial(torch.tensor(float(seed)), **controls)
+    packed = pack(state).numpy()
+    theirs = other.run("initial", values, seed=np.array([seed], dtype=np.float32))
+    assert_agree({"next_state": pack(state)}, theirs, numbers, corner)
+    rows = Shuffler(explorer.rows, seed).take(round(numbers["batch"]))
+    new, outputs = explorer.step(state, rows, **controls)
+    theirs = other.run("step", values, state=packed, rows=rows.numpy())
+    assert_agree({"next_state": pack(new), **outputs}, theirs, numbers, corner)
+    if explorer.observe:
+        with torch.no_grad():
+            observed = explorer.observe(state, **controls)
+        theirs = other.run("observe", values, state=packed)
+        assert_agree(observed, theirs, numbers, corner)
+
+
+def moving_controls(simulation: Simulation, steps: int):
+    """Start values, then every 20 steps another control at a neighbouring stop; all kinds move."""
+    values = {**simulation.defaults(), **CALM[simulation.name]}
+    movable = [c for c in simulation.controls if not c.restart]
+    for number in range(steps):
+        if number and number % 20 == 0:
+            control = movable[(number // 20 - 1) % len(movable)]
+            value = values[control.name]
+            if isinstance(control, Toggle):
+                values[control.name] = not value
+            elif isinstance(control, Choice):
+                place = control.options.index(value)
+                values[control.name] = control.options[(place + 1) % len(control.options)]
+            else:
+                values[control.name] = neighbour(control, value)
+        yield dict(values)
+
+
+def neighbour(slider: Slider, value: float) -> float:
+    """One stop up, or down from the top; whole numbers stay whole."""
+    up = slider.value_at(slider.position(value) + slider.step)
+    moved = up if up > value else slider.value_at(slider.position(value) - slider.step)
+    return float(round(moved)) if slider.format == "d" else moved
+
+
+@every_simulation
+def test_two_hundred_steps_with_moving_controls_agree(name):
+    simulation, other = explorers.get(name), twin(name)
+    pack, unpack = layout(name).pack, layout(name).unpack
+    values = {**simulation.defaults(), **CALM[name]}
+    state = simulation.initial(torch.tensor(1.0), **simulation.tensors(values))
+    theirs = other.run("initial", values, seed=np.ones(1, dtype=np.float32))["next_state"]
+    shuffler = Shuffler(simulation.rows, seed=1)
+    seen = []
+    for number, values in enumerate(moving_controls(simulation, 200), start=1):
+        controls = simulation.tensors(values)
+        rows = shuffler.take(round(float(controls["batch"])))
+        state, outputs = simulation.step(state, rows, **controls)
+        step = other.run("step", values, state=theirs, rows=rows.numpy())
+        theirs = step.pop("next_state")
+        difference = np.abs(pack(state).numpy() - theirs).max()
+        assert difference < 1e-5, f"step {number}, {values}: {difference}"
+        if number % 50 == 0:
+            assert_agree(outputs, step, values)
+            with torch.no_grad():
+                observed = simulation.observe(unpack(torch.tensor(theirs)), **controls)
+            assert_agree(observed, other.run("observe", values, state=theirs), values)
+        seen.append(values)
+    assert all(len({v[c.name] for v in seen}) > 1 for c in simulation.controls if not c.restart)
+
+
+@every_simulation
+def test_divergence_is_named_at_the_same_step_and_the_other_goes_on(name):
+    simulation, other = explorers.get(name), twin(name)
+    pack = layout(name).pack
+    values, expected = DIVERGING[name]
+    controls = simulation.tensors(values)
+    state = simulation.initial(torch.tensor(0.0), **controls)
+    theirs = pack(state).numpy()
+    shuffler = Shuffler(simulation.rows, seed=0)
+    first = {}
+    for number in range(1, 31):
+        rows = shuffler.take(round(float(controls["batch"])))
+        state, outputs = simulation.step(state, rows, **controls)
+        step = other.run("step", values, state=theirs, rows=rows.numpy())
+        theirs = step.pop("next_state")
+        ours = simulation.diverged(outputs)
+        assert ours == simulation.diverged({k: torch.tensor(v) for k, v in step.items()}), number
+        first |= {called: number for called in ours if called not in first}
+    assert list(first) == expected
+    assert min(first.values()) > 1, "it should begin with finite numbers"
+    sound = [name for name, called in simulation.watch.items() if called not in expected]
+    assert all(torch.isfinite(outputs[name]) for name in sound)
+
+
+# --- the trap ------------------------------------------------------------------------------------
+
+
+@every_simulation
+def test_training_normalises_with_the_batch_and_evaluation_with_the_running_statistics(name):
+    """`F.batch_norm` in training mode exports to a graph that uses the RUNNING statistics."""
+    simulation, other = explorers.get(name), twin(name)
+    assert "BatchNormalization" not in operators(name)
+    values = simulation.defaults()
+    state = simulation.initial(torch.tensor(0.0), **simulation.tensors({}))
+    running = [k for k in state if k.endswith("running_mean")]
+    if not running:
+        pytest.skip("no batch normalisation in this simulation")
+    pack, unpack = layout(name).pack, layout(name).unpack
+    rows = np.arange(round(simulation.numbers({})["batch"]))
+    shifted = {k: v + 100.0 if k in running else v for k, v in state.items()}
+    steps = [other.run("step", values, state=pack(s).numpy(), rows=rows) for s in (state, shifted)]
+    new = [unpack(torch.tensor(step.pop("next_state"))) for step in steps]
+    for key, value in steps[0].items():
+        assert not differing(value, steps[1][key]).any(), f"{key} depends on the running mean"
+    for key in running:  # it moves by the momentum towards the batch mean
+        kept = 1 - simulation.numbers({})["momentum"]
+        torch.testing.assert_close(
+            new[1][key] - new[0][key], torch.full_like(state[key], 100 * kept)
+        )
+        assert (new[0][key] != state[key]).all()
+    if simulation.observe:
+        observed = [other.run("observe", values, state=pack(s).numpy()) for s in (state, shifted)]
+        assert any(not np.array_equal(v, observed[1][k]) for k, v in observed[0].items())
+
+
+def operators(name: str) -> set[str]:
+    import onnx
+
+    from bnviz import artifacts
+
+    graphs = artifacts.graphs(explorers.get(name)).values()
+    return {node.op_type for g in graphs for node in onnx.load_from_string(g).graph.node}
+
+
+@every_figure
+def test_graphs_are_small_and_use_standard_operators_only(name):
+    import gzip
+
+    import onnx
+
+    from bnviz import artifacts
+
+    for graph, model in artifacts.graphs(explorers.get(name)).items():
+        assert len(gzip.compress(model)) < 300_000, graph
+        loaded = onnx.load_from_string(model)
+        onnx.checker.check_model(loaded)
+        assert {node.domain for node in loaded.graph.node} == {""}, graph
