@@ -1,0 +1,51 @@
+"""MyST-NB renderer: a plain plotly figure of a notebook, drawn in the page by plotly.js.
+
+Such a figure holds stored numbers and computes nothing. Until the script has drawn it, and without
+JavaScript, its poster stands in its place.
+"""
+
+import base64
+import json
+
+from docutils import nodes
+
+from bnviz import theme
+from bnviz.poster import poster
+
+__all__ = ["PlotlyRenderer"]
+
+_MIME = "application/vnd.plotly.v1+json"
+
+
+class PlotlyRenderer:
+    """Entry point `myst_nb.mime_renderers`; plotly's JSON comes before every other form."""
+
+    mime_priority_overrides = (("html", _MIME, 1),)
+
+    @staticmethod
+    def handle_mime(renderer, data, inline: bool) -> list[nodes.Element] | None:
+        """HTML for one plotly output; None for any other, which leaves it to MyST-NB."""
+        if data.mime_type != _MIME or inline:
+            return None
+        return [nodes.raw("", stored_html(data.content), format="html")]
+
+
+def stored_html(content: dict) -> str:
+    """A `<div class="bnviz-stored">` with two posters and the figure as JSON."""
+    figure = {"data": content["data"], "layout": content["layout"]}
+    figure["layout"].pop("template", None)
+    templates = {mode: theme.template(mode) for mode in ("light", "dark")}
+    stored = {"figure": figure, "templates": templates}
+    text = json.dumps(stored, separators=(",", ":")).replace("</", "<\\/")
+    images = "".join(
+        f'<img class="bnviz-poster dark-light only-{mode}-poster" alt="" width="700" '
+        f'src="data:image/svg+xml;base64,{_encoded(poster(figure, mode))}">'
+        for mode in ("light", "dark")
+    )
+    return (
+        f'<div class="bnviz-stored">{images}<script type="application/json">{text}</script></div>'
+    )
+
+
+def _encoded(svg: str) -> str:
+    return base64.b64encode(svg.encode()).decode()
