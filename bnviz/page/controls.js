@@ -1,0 +1,137 @@
+// @ts-check
+/** Controls as native elements, from the same typed table that the Jupyter host reads. */
+import { formatNumber } from "./format.js";
+
+const SCALES = {
+  linear: [(v) => v, (p) => p],
+  log10: [Math.log10, (p) => 10 ** p],
+  log2: [Math.log2, (p) => 2 ** p],
+};
+
+/** A small helper for elements. @returns {any} */
+export function element(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name in node && name !== "list") node[name] = value;
+    else node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+export class Controls {
+  /**
+   * @param {string} figure name of the figure, for ids
+   * @param {any[]} table the controls
+   * @param {(control: any) => void} changed called after a reader moved one
+   */
+  constructor(figure, table, changed) {
+    this.table = table;
+    this.changed = changed;
+    /** @type {Record<string, any>} */
+    this.inputs = {};
+    this.outputs = {};
+    this.root = element("div", { className: "bnviz-controls" });
+    for (const control of table) this.root.append(this.row(figure, control));
+    this.reset();
+  }
+
+  row(figure, control) {
+    const id = `${figure}-${control.name}`;
+    const input = this[control.kind](control, id);
+    this.inputs[control.name] = input;
+    input.addEventListener(control.kind === "slider" ? "input" : "change", () => this.moved(control));
+    const label = element("label", { htmlFor: id }, control.label);
+    if (control.kind === "toggle") {
+      return element("div", { className: "bnviz-control bnviz-toggle" }, input, label);
+    }
+    const head = element("div", { className: "bnviz-label" }, label);
+    if (control.kind === "slider") {
+      this.outputs[control.name] = element("output", { htmlFor: id });
+      head.append(this.outputs[control.name]);
+    }
+    return element("div", { className: "bnviz-control" }, head, input);
+  }
+
+  slider(control, id) {
+    const position = SCALES[control.scale][0];
+    const input = element("input", { type: "range", id, name: control.name });
+    input.min = String(position(control.min));
+    input.max = String(position(control.max));
+    input.step = String(control.step);
+    return input;
+  }
+
+  choice(control, id) {
+    const options = control.options.map((value) => element("option", { value }, value));
+    return element("select", { id, name: control.name }, ...options);
+  }
+
+  toggle(control, id) {
+    return element("input", { type: "checkbox", id, name: control.name });
+  }
+
+  moved(control) {
+    if (control.switches_on) this.inputs[control.switches_on].checked = true;
+    this.label(control);
+    this.changed(control);
+  }
+
+  /** Write a value next to its slider, and as what a screen reader says. */
+  label(control) {
+    if (control.kind !== "slider") return;
+    const value = this.value(control);
+    const text = formatNumber(value, control.format);
+    const other = formatNumber(1 - value, control.format);
+    const note = control.note ? ` (${control.note.replace("{other}", other)})` : "";
+    this.outputs[control.name].textContent = text + note;
+    this.inputs[control.name].setAttribute("aria-valuetext", text + note);
+  }
+
+  /** The value of a control: a number, an option or true/false. */
+  value(control) {
+    const input = this.inputs[control.name];
+    if (control.kind === "choice") return input.value;
+    if (control.kind === "toggle") return input.checked;
+    const value = SCALES[control.scale][1](Number(input.value));
+    // stops of a log scale are rounded to what Python's defaults say, and kept in range
+    return Math.min(Math.max(Number(value.toPrecision(8)), control.min), control.max);
+  }
+
+  /** Put a value in place; what does not fit is clamped, what makes no sense is left alone. */
+  set(name, value) {
+    const control = this.table.find((c) => c.name === name);
+    if (!control) return;
+    const input = this.inputs[name];
+    if (control.kind === "choice") {
+      if (control.options.includes(value)) input.value = value;
+    } else if (control.kind === "toggle") {
+      input.checked = value === true || value === "true" || value === "1";
+    } else if (value !== "" && Number.isFinite(Number(value))) {
+      const inside = Math.min(Math.max(Number(value), control.min), control.max);
+      input.value = String(SCALES[control.scale][0](inside));
+    }
+    this.label(control);
+  }
+
+  /** Start values. */
+  reset() {
+    for (const control of this.table) this.set(control.name, control.value);
+  }
+
+  /** What the graphs get: one number per control, in order. @returns {number[]} */
+  numbers() {
+    return this.table.map((control) => {
+      const value = this.value(control);
+      if (control.kind === "choice") return control.options.indexOf(value);
+      return Number(value);
+    });
+  }
+
+  /** Values that differ from the start, for a link. @returns {[string, string][]} */
+  differing() {
+    return this.table
+      .filter((c) => Math.abs(Number(this.value(c)) - Number(c.value)) > 1e-9 || (c.kind === "choice" && this.value(c) !== c.value))
+      .map((c) => [c.name, typeof this.value(c) === "number" ? formatNumber(this.value(c), ".6g") : String(this.value(c))]);
+  }
+}

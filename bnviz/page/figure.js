@@ -1,0 +1,244 @@
+// @ts-check
+/** An Explorer in the page: controls, first drawing, and a picture that follows the controls. */
+import { Controls, element } from "./controls.js";
+import { fill } from "./format.js";
+import { Painter, supports } from "./paint.js";
+import { config, plotly, templateNow } from "./plotly.js";
+import { ask, loadRuntime } from "./runtime.js";
+
+const REST = 180; // milliseconds without change until plotly draws again
+
+export class Explorer {
+  /** @param {HTMLElement} node @param {any} spec @param {URL} base address of the spec */
+  constructor(node, spec, base) {
+    this.node = node;
+    this.spec = spec;
+    this.address = (path) => new URL(path, base).href;
+    this.outputs = {};
+    this.renders = 0;
+    this.busy = false;
+    /** @type {number[] | null} the newest control numbers not yet computed */
+    this.wanted = null;
+    this.traces = new Map(spec.figure.data.map((trace, k) => [trace.uid, k]));
+  }
+
+  // --- the first drawing ---------------------------------------------------------------------
+
+  /** Controls and the first drawing, whose numbers were computed when the book was built. */
+  async draw() {
+    this.build();
+    this.plotly = await plotly(this.address(this.spec.urls.plotly));
+    const { data, layout } = this.spec.figure;
+    this.plot.style.height = `${layout.height}px`;
+    await this.plotly.newPlot(this.plot, data, this.layout(layout), config);
+    this.painter = new Painter(this.plot);
+    this.node.querySelectorAll(".bnviz-poster").forEach((poster) => poster.remove());
+    this.node.classList.add("bnviz-ready");
+    this.counted();
+  }
+
+  build() {
+    const { name, controls, caption, title, readout_first: first } = this.spec;
+    this.controls = new Controls(name, controls, (control) => this.moved(control));
+    const given = JSON.parse(this.node.dataset.values ?? "{}");
+    for (const [key, value] of Object.entries(given)) this.controls.set(key, value);
+    this.plot = element("div", { className: "bnviz-plot", role: "img" });
+    this.plot.setAttribute("aria-label", `${title}. ${caption}`);
+    this.readout = element("p", { className: "bnviz-readout", ariaLive: "polite" }, first);
+    this.note = this.node.querySelector(".bnviz-note");
+    this.note.textContent = "";
+    this.note.setAttribute("role", "status");
+    this.heading = element("p", { className: "bnviz-title" }, title);
+    this.tools = element("div", { className: "bnviz-tools" }, ...this.buttons());
+    this.node.setAttribute("role", "group");
+    this.node.setAttribute("aria-label", title);
+    this.node.id ||= name;
+    this.plot.append(...this.node.querySelectorAll(".bnviz-poster"));
+    this.node.prepend(this.heading, this.tools, this.controls.root, this.plot, this.readout, this.note);
+    for (const event of ["pointerdown", "focusin"]) {
+      this.node.addEventListener(event, () => this.wake(), { once: true });
+    }
+  }
+
+  buttons() {
+    const reset = element("button", { type: "button", name: "reset" }, "Reset");
+    reset.addEventListener("click", () => {
+      this.controls.reset();
+      this.moved(null);
+    });
+    return [reset, this.linkButton()];
+  }
+
+  linkButton() {
+    const button = element("button", { type: "button", name: "link" }, "Copy link");
+    button.title = "Copy a link to this figure with these values";
+    button.addEventListener("click", async () => {
+      const query = new URLSearchParams(this.state()).toString();
+      const link = `${location.href.split("#")[0]}#${this.spec.name}?${query}`;
+      try {
+        await navigator.clipboard.writeText(link);
+        button.textContent = "Copied";
+        setTimeout(() => (button.textContent = "Copy link"), 1500);
+      } catch {
+        history.replaceState(null, "", link); // no clipboard: the address bar holds the link
+      }
+    });
+    return button;
+  }
+
+  /** What a link needs to bring this picture back. @returns {[string, string][]} */
+  state() {
+    return this.controls.differing();
+  }
+
+  /** @param {URLSearchParams} query */
+  restore(query) {
+    this.controls.reset();
+    for (const [name, value] of query) this.controls.set(name, value);
+    this.moved(null);
+  }
+
+  // --- coming alive --------------------------------------------------------------------------
+
+  /** Load the runtime and the graphs, once. @returns {Promise<void>} */
+  wake() {
+    this.waking ??= this.load();
+    return this.waking;
+  }
+
+  async load() {
+    this.mark("loading", "Loading the program that computes this figure …");
+    const bar = element("progress", { max: 1 });
+    const { urls } = this.spec;
+    try {
+      this.note.append(" ", bar);
+      const addresses = Object.fromEntries(Object.entries(urls).map(([k, v]) => [k, this.address(v)]));
+      await loadRuntime(addresses, (loaded, total) => {
+        if (total) bar.value = loaded / total;
+      });
+      const graphs = Object.entries(this.spec.graphs).map(([k, v]) => [k, this.address(v)]);
+      await ask("load", { figure: this.spec.name, graphs: Object.fromEntries(graphs) });
+      this.mark("live", "");
+      await this.begin();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** The first computing: only needed when the controls no longer are where they began. */
+  async begin() {
+    if (this.controls.differing().length || this.wanted) this.request();
+  }
+
+  /** Show what went wrong, keep the last picture, offer to try again. */
+  fail(error) {
+    this.busy = false;
+    this.mark("failed", `This figure cannot compute right now: ${error.message}. `);
+    const retry = element("button", { type: "button", name: "retry" }, "Try again");
+    retry.addEventListener("click", () => {
+      this.waking = null;
+      this.wake();
+    });
+    this.note.append(retry);
+  }
+
+  /** @param {"static" | "loading" | "live" | "failed"} state @param {string} text */
+  mark(state, text) {
+    this.node.dataset.state = state;
+    this.note.textContent = text;
+  }
+
+  // --- following the controls ----------------------------------------------------------------
+
+  /** A reader moved a control. */
+  moved(control) {
+    this.request();
+  }
+
+  /** Compute for the newest values; what was asked for before and not begun is forgotten. */
+  async request() {
+    this.wanted = this.controls.numbers();
+    if (this.node.dataset.state !== "live") {
+      this.wake();
+      return;
+    }
+    if (this.busy) return;
+    this.busy = true;
+    try {
+      while (this.wanted) {
+        const controls = this.wanted;
+        this.wanted = null;
+        const outputs = await ask("compute", { figure: this.spec.name, controls });
+        this.apply(outputs);
+        this.show();
+      }
+      this.busy = false;
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** Put outputs where the bindings say. */
+  apply(outputs) {
+    Object.assign(this.outputs, outputs);
+    for (const { output, trace, attribute, index, append } of this.spec.bindings) {
+      if (append || !(output in outputs)) continue;
+      this.plot.data[this.traces.get(trace)][attribute] = pick(outputs[output], index);
+    }
+  }
+
+  /** What is gathered between two frames; an Explorer gathers nothing. */
+  prepare() {}
+
+  /** Draw at the next frame, cheaply; plotly follows when things have come to rest. */
+  show() {
+    this.frame ??= requestAnimationFrame(() => {
+      this.frame = undefined;
+      this.prepare();
+      if (supports(this.plot)) this.painter.paint();
+      else this.react();
+      this.say();
+      this.counted();
+    });
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.rest(), REST);
+  }
+
+  /** One more drawn update, for those who watch from outside. */
+  counted() {
+    this.node.dataset.renders = String(this.renders++);
+  }
+
+  /** plotly draws everything, with hover and the template of the page. */
+  async rest() {
+    await this.react();
+    this.painter?.clear();
+  }
+
+  react() {
+    return this.plotly.react(this.plot, this.plot.data, this.layout(this.plot.layout), config);
+  }
+
+  layout(layout) {
+    return { ...layout, template: templateNow(this.spec.templates), autosize: true };
+  }
+
+  /** The readout, in the words of the spec. */
+  say() {
+    const numbers = this.controls.numbers();
+    const values = Object.fromEntries(this.spec.controls.map((c, k) => [c.name, numbers[k]]));
+    for (const [name, { data }] of Object.entries(this.outputs)) values[name] = data;
+    const text = fill(this.spec.readout, values);
+    if (this.readout.textContent !== text) this.readout.textContent = text;
+  }
+}
+
+/** The part of an output that an index picks from its first axes. */
+export function pick({ data, dims }, index) {
+  let [from, size] = [0, data.length];
+  index.forEach((i, axis) => {
+    size /= dims[axis];
+    from += i * size;
+  });
+  return data.subarray(from, from + size);
+}

@@ -1,0 +1,60 @@
+// @ts-check
+/** A run of any length in a fixed number of columns: the twin of `bnviz/history.py`. */
+
+export class History {
+  /** @param {number} capacity even, at least 2 @param {number} every steps between two values */
+  constructor(capacity, every = 1) {
+    this.capacity = capacity;
+    this.every = every;
+    this.stride = 1;
+    /** @type {Float32Array[]} */
+    this.columns = [];
+    this.inLast = 0;
+  }
+
+  /** Add the next value, always of one length. @param {ArrayLike<number>} value */
+  append(value) {
+    const last = this.columns[this.columns.length - 1];
+    if (last && this.inLast < this.stride) {
+      this.inLast += 1;
+      for (let i = 0; i < last.length; i++) last[i] += (value[i] - last[i]) / this.inLast;
+      return;
+    }
+    if (this.columns.length === this.capacity) this.merge();
+    this.columns.push(Float32Array.from(value));
+    this.inLast = 1;
+  }
+
+  merge() {
+    const merged = [];
+    for (let k = 0; k < this.columns.length; k += 2) {
+      const [a, b] = [this.columns[k], this.columns[k + 1]];
+      merged.push(a.map((v, i) => (v + b[i]) / 2));
+    }
+    this.columns = merged;
+    this.stride *= 2;
+  }
+
+  /** The middle of the steps of each column; the first step is 1. @returns {number[]} */
+  steps() {
+    return this.columns.map((_, k) => this.every * (k * this.stride + (this.stride + 1) / 2));
+  }
+
+  /** One number per column. @returns {number[]} */
+  curve() {
+    return this.columns.map((column) => column[0]);
+  }
+
+  /** Columns side by side, as plotly's z: one row per element. @returns {Float32Array[]} */
+  image() {
+    const height = this.columns.length ? this.columns[0].length : 0;
+    return Array.from({ length: height }, (_, i) =>
+      Float32Array.from(this.columns, (column) => column[i]),
+    );
+  }
+
+  /** Steps that fit before the next merge. @returns {number} */
+  get extent() {
+    return this.capacity * this.stride * this.every;
+  }
+}

@@ -1,0 +1,283 @@
+// @ts-check
+/** A Simulation in the page: an Explorer whose picture moves step by step. */
+import { element } from "./controls.js";
+import { Explorer, pick } from "./figure.js";
+import { History } from "./history.js";
+import { ask } from "./runtime.js";
+
+const BUDGET = 12; // milliseconds of training for one frame
+const SPEEDS = {
+  slow: { label: "5 steps a second", steps: 1, pause: 200 },
+  normal: { label: "a step a frame", steps: 1, pause: 0 },
+  fast: { label: "as fast as it goes", steps: 64, pause: 0 },
+};
+
+export class Simulation extends Explorer {
+  constructor(node, spec, base) {
+    super(node, spec, base);
+    this.playing = false;
+    this.visible = true;
+    this.number = 0; // steps done
+    this.run = 0; // counts restarts, so that late answers of an old run are dropped
+    this.diverged = new Set();
+    this.began = false;
+  }
+
+  buttons() {
+    const button = (name, text, click) => {
+      const node = element("button", { type: "button", name }, text);
+      node.addEventListener("click", click);
+      return node;
+    };
+    this.playButton = button("play", "Play", () => (this.playing ? this.pause() : this.play()));
+    this.playButton.classList.add("bnviz-primary");
+    this.seed = element("input", { type: "number", name: "seed", min: "0", max: "9999", value: "0" });
+    this.seed.addEventListener("change", () => this.restart());
+    const speeds = Object.entries(SPEEDS).map(([value, { label }]) => element("option", { value }, label));
+    this.speed = element("select", { name: "speed" }, ...speeds);
+    this.speed.value = "normal";
+    this.counter = element("output", { className: "bnviz-step" }, "");
+    return [
+      this.playButton,
+      button("step", "Step", () => this.single()),
+      button("reset", "Reset", () => this.reset()),
+      element("label", { className: "bnviz-inline" }, "seed ", this.seed),
+      element("label", { className: "bnviz-inline" }, "speed ", this.speed),
+      this.linkButton(),
+      this.counter,
+    ];
+  }
+
+  async draw() {
+    await super.draw();
+    this.node.dataset.step = "0";
+    this.counter.textContent = `a first run of ${this.spec.preview} steps, press Play for your own`;
+    new IntersectionObserver(([entry]) => {
+      this.visible = entry.isIntersecting;
+      this.go();
+    }).observe(this.plot);
+    document.addEventListener("visibilitychange", () => this.go());
+  }
+
+  // --- a run ---------------------------------------------------------------------------------
+
+  /** A simulation waits until somebody presses Play; after a failure it begins anew. */
+  async begin() {
+    if (this.began) this.restart();
+  }
+
+  fail(error) {
+    this.pause();
+    super.fail(error);
+  }
+
+  /** A whole number in range, whatever was typed. */
+  seedNumber() {
+    const typed = Math.round(Number(this.seed.value));
+    const seed = Number.isFinite(typed) ? Math.min(Math.max(typed, 0), 9999) : 0;
+    this.seed.value = String(seed);
+    return seed;
+  }
+
+  value(name) {
+    return this.controls.value(this.spec.controls.find((c) => c.name === name));
+  }
+
+  details() {
+    return {
+      figure: this.spec.name,
+      controls: this.controls.numbers(),
+      batch: this.value("batch"),
+    };
+  }
+
+  /** Back to step 0 with the controls as they are; of many calls at once, the last one counts. */
+  restart() {
+    this.run += 1;
+    this.began = true;
+    this.starting ??= this.startNewest().finally(() => (this.starting = null));
+    return this.starting;
+  }
+
+  async startNewest() {
+    await this.wake();
+    let run = -1;
+    while (run !== this.run && this.node.dataset.state === "live") {
+      run = this.run;
+      await this.start(run);
+    }
+  }
+
+  async start(run) {
+    const { history, every, rows, bindings, observed } = this.spec;
+    const coarse = Math.max(2, 2 * Math.floor(history / every / 2));
+    try {
+      const outputs = await ask("start", { ...this.details(), seed: this.seedNumber(), rows });
+      if (run !== this.run) return;
+      this.number = 0;
+      this.diverged.clear();
+      this.note.textContent = "";
+      this.outputs = {};
+      this.histories = new Map(
+        bindings
+          .filter(({ append }) => append)
+          .map((b) => [b, observed.includes(b.output) ? new History(coarse, every) : new History(history)]),
+      );
+      this.apply(outputs);
+      this.show();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  reset() {
+    this.pause();
+    this.controls.reset();
+    this.restart();
+  }
+
+  restore(query) {
+    this.controls.reset();
+    for (const [name, value] of query) {
+      if (name === "seed") this.seed.value = value;
+      else this.controls.set(name, value);
+    }
+    this.restart();
+  }
+
+  state() {
+    return [...super.state(), ["seed", String(this.seedNumber())]];
+  }
+
+  moved(control) {
+    if (control === null || control.restart || !this.began) this.restart();
+    else if (!this.playing) this.peek();
+  }
+
+  /** While nothing runs, show the state under the newest controls. */
+  async peek() {
+    this.wanted = this.controls.numbers();
+    if (this.busy) return;
+    this.busy = true;
+    const run = this.run;
+    try {
+      while (this.wanted) {
+        this.wanted = null;
+        const outputs = await ask("peek", this.details());
+        if (run !== this.run || this.playing) break;
+        this.apply(outputs);
+        this.show();
+      }
+    } catch (error) {
+      this.fail(error);
+    }
+    this.busy = false;
+  }
+
+  // --- the loop ------------------------------------------------------------------------------
+
+  async play() {
+    this.playing = true;
+    this.playButton.textContent = "Pause";
+    this.readout.setAttribute("aria-live", "off"); // it would never stop talking
+    if (!this.began) await this.restart();
+    else await this.starting;
+    this.go();
+  }
+
+  pause() {
+    this.playing = false;
+    this.playButton.textContent = "Play";
+    this.readout.setAttribute("aria-live", "polite");
+  }
+
+  async single() {
+    this.pause();
+    if (!this.began) await this.restart();
+    await this.advance(1, 0);
+  }
+
+  /** Keep stepping while somebody watches. */
+  async go() {
+    if (this.looping) return;
+    this.looping = true;
+    while (this.playing && this.visible && !document.hidden && this.node.dataset.state === "live") {
+      const { steps, pause } = SPEEDS[this.speed.value] ?? SPEEDS.normal;
+      const shown = new Promise((resolve) => requestAnimationFrame(resolve));
+      await this.advance(steps, BUDGET);
+      await (pause ? new Promise((resolve) => setTimeout(resolve, pause)) : shown);
+    }
+    this.looping = false;
+  }
+
+  async advance(steps, budget) {
+    const run = this.run;
+    try {
+      const { every, watch } = this.spec;
+      const names = Object.keys(watch).filter((name) => !this.diverged.has(name));
+      const asked = { ...this.details(), steps, budget, every, watch: names };
+      const records = await ask("advance", asked);
+      if (run === this.run) records.forEach((record) => this.take(record));
+      if (run === this.run) this.show();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  /** One step's outputs. */
+  take({ number, outputs, observed }) {
+    this.number = number;
+    this.apply(outputs);
+    this.remember(outputs);
+    if (observed) {
+      Object.assign(this.outputs, observed);
+      this.remember(observed);
+    }
+    for (const [name, called] of Object.entries(this.spec.watch)) {
+      if (this.diverged.has(name) || outputs[name].data.every(Number.isFinite)) continue;
+      this.diverged.add(name);
+      this.pause();
+      const rest = Object.keys(this.spec.watch).length > this.diverged.size;
+      this.note.textContent =
+        `${called} diverged at step ${number}: its numbers are no longer finite. ` +
+        (rest ? "Play goes on with the other; " : "") +
+        "Reset begins again, best with a smaller learning rate or initial scale.";
+    }
+  }
+
+  /** Append to the histories. */
+  remember(outputs) {
+    for (const [binding, history] of this.histories) {
+      if (binding.output in outputs) history.append(pick(outputs[binding.output], binding.index));
+    }
+  }
+
+  /** Hand the histories to the traces, once a frame. */
+  prepare() {
+    for (const [binding, history] of this.histories) {
+      const data = this.plot.data[this.traces.get(binding.trace)];
+      data.x = history.steps();
+      data[binding.attribute] = binding.attribute === "z" ? history.image() : history.curve();
+    }
+    const [first] = this.histories.values();
+    if (first.extent !== this.extent) this.stretch();
+  }
+
+  /** The time axes reach to the end of the histories. */
+  stretch() {
+    const [first] = this.histories.values();
+    this.extent = first.extent;
+    const { layout } = this.plot;
+    for (const { trace } of this.histories.keys()) {
+      const axis = this.plot.data[this.traces.get(trace)].xaxis ?? "x";
+      layout[axis.replace("x", "xaxis")].range = [0, this.extent];
+    }
+    this.react();
+  }
+
+  show() {
+    this.node.dataset.step = String(this.number);
+    this.counter.textContent = `step ${this.number}`;
+    super.show();
+  }
+}

@@ -1,0 +1,140 @@
+// @ts-check
+/**
+ * The worker of a page: one onnxruntime for all its figures. Nothing here knows a figure; it runs
+ * graphs and keeps the state of simulations.
+ *
+ * A request is {id, op, ...}; the answer {id, result} or {id, error}; on the way {progress}.
+ */
+import { Shuffler } from "./prng.js";
+
+/** @type {any} */
+let ort = null;
+/** @type {Map<string, any>} sessions by "figure/graph" */
+const sessions = new Map();
+/** @type {Map<string, {state: any, rows: Shuffler, steps: number}>} runs by figure */
+const runs = new Map();
+
+/** Fetch bytes, telling how far it is, and unpack them if they are gzipped. */
+async function fetchBytes(url, progress = null) {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url.split("/").pop()} could not be loaded (${response.status})`);
+  const total = Number(response.headers.get("content-length")) || 0;
+  const chunks = [];
+  let loaded = 0;
+  const reader = response.body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    chunks.push(value);
+    loaded += value.length;
+    if (progress) progress(loaded, total);
+  }
+  const blob = new Blob(chunks);
+  const head = new Uint8Array(await blob.slice(0, 2).arrayBuffer());
+  if (head[0] !== 0x1f || head[1] !== 0x8b) return blob.arrayBuffer(); // the server unpacked it
+  const plain = blob.stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(plain).arrayBuffer();
+}
+
+const operations = {
+  /** Load onnxruntime-web: {ort, loader, wasm} are addresses. */
+  async runtime({ urls }) {
+    if (ort) return;
+    const post = (loaded, total) => self.postMessage({ progress: { loaded, total } });
+    const [module, binary] = await Promise.all([import(urls.ort), fetchBytes(urls.wasm, post)]);
+    module.env.wasm.numThreads = 1;
+    module.env.wasm.wasmPaths = { mjs: urls.loader };
+    module.env.wasm.wasmBinary = binary;
+    module.env.logLevel = "error";
+    ort = module;
+  },
+
+  /** Load the graphs of a figure: {name: address}. */
+  async load({ figure, graphs }) {
+    await Promise.all(
+      Object.entries(graphs).map(async ([name, url]) => {
+        const key = `${figure}/${name}`;
+        if (!sessions.has(key)) {
+          const bytes = await fetchBytes(url);
+          sessions.set(key, await ort.InferenceSession.create(new Uint8Array(bytes)));
+        }
+      }),
+    );
+  },
+
+  /** Outputs of an Explorer for these control numbers. */
+  async compute({ figure, controls }) {
+    return plain(await run(figure, "compute", { controls: vector(controls) }));
+  },
+
+  /** Begin a Simulation; the answer shows step 0. */
+  async start({ figure, controls, seed, rows, batch }) {
+    const inputs = { seed: vector([seed]), controls: vector(controls) };
+    const state = (await run(figure, "initial", inputs)).next_state;
+    runs.set(figure, { state, rows: new Shuffler(rows, seed), steps: 0 });
+    return operations.peek({ figure, controls, batch });
+  },
+
+  /** The outputs of a step that is not taken: what the state looks like under these controls. */
+  async peek({ figure, controls, batch }) {
+    const { state, rows } = runs.get(figure);
+    const first = new Shuffler(rows.n, rows.seed).take(batch);
+    const { next_state: _, ...outputs } = await step(figure, state, first, controls);
+    return plain(outputs);
+  },
+
+  /** Up to `steps` steps, but no more than fit in `budget` milliseconds; at least one. */
+  async advance({ figure, controls, batch, steps, budget, every, watch }) {
+    const simulation = runs.get(figure);
+    const end = performance.now() + budget;
+    const done = [];
+    do {
+      const rows = simulation.rows.take(batch);
+      const { next_state: state, ...outputs } = await step(figure, simulation.state, rows, controls);
+      simulation.state = state;
+      simulation.steps += 1;
+      const record = { number: simulation.steps, outputs: plain(outputs), observed: null };
+      done.push(record);
+      const diverged = watch.some((name) => !outputs[name].data.every(Number.isFinite));
+      if (simulation.steps % every === 0) {
+        const inputs = { state, controls: vector(controls) };
+        record.observed = plain(await run(figure, "observe", inputs));
+      }
+      if (diverged) break;
+    } while (done.length < steps && performance.now() < end);
+    return done;
+  },
+};
+
+function step(figure, state, rows, controls) {
+  const whole = BigInt64Array.from(rows, BigInt);
+  const inputs = { state, rows: new ort.Tensor("int64", whole, [rows.length]) };
+  return run(figure, "step", { ...inputs, controls: vector(controls) });
+}
+
+function run(figure, graph, inputs) {
+  return sessions.get(`${figure}/${graph}`).run(inputs);
+}
+
+function vector(numbers) {
+  return new ort.Tensor("float32", Float32Array.from(numbers), [numbers.length]);
+}
+
+/** Tensors as plain data that can be posted. */
+function plain(outputs) {
+  return Object.fromEntries(
+    Object.entries(outputs).map(([name, { data, dims }]) => [name, { data, dims }]),
+  );
+}
+
+let queue = Promise.resolve();
+self.onmessage = ({ data }) => {
+  queue = queue.then(async () => {
+    try {
+      const result = await operations[data.op](data);
+      self.postMessage({ id: data.id, result });
+    } catch (error) {
+      self.postMessage({ id: data.id, error: String(error?.message ?? error) });
+    }
+  });
+};

@@ -1,0 +1,74 @@
+"""What exists twice, in Python and in the page's JavaScript, gives the same numbers."""
+
+import numpy as np
+import pytest
+import torch
+
+from bnviz import prng
+from bnviz.explorer import readable
+from bnviz.history import History
+from tests.reader import reading
+
+pytestmark = pytest.mark.xdist_group("page")
+
+
+@pytest.fixture(scope="module")
+def run(browser, book_url):
+    """Call a function of one of the page's modules in the browser."""
+    with reading(browser, book_url) as reader:
+        reader.open("book/steps.html")
+        base = reader.page.locator('script[src*="explorer.js"]').evaluate("s => s.src")
+
+        def call(module: str, code: str, argument):
+            url = base.split("?")[0].replace("explorer.js", module)
+            body = f"async ([url, argument]) => {{ const m = await import(url); return {code}; }}"
+            return reader.page.evaluate(body, [url, argument])
+
+        yield call
+
+
+def test_the_hash_is_the_same(run):
+    values = [0, 1, 2, 1437, 2**16, 2**31 - 1, 2**31, 2**32 - 1]
+    found = run("prng.js", "argument.map(m.hash32)", values)
+    assert found == prng.hash32(torch.tensor(values)).tolist()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 9999])
+def test_minibatches_of_changing_size_are_the_same(run, seed):
+    sizes = [32, 2, 256, 7, 1437, 200, 1000]
+    code = "(() => { const s = new m.Shuffler(1437, argument[0]);"
+    code += " return argument[1].map(n => s.take(n)); })()"
+    shuffler = prng.Shuffler(1437, seed)
+    assert run("prng.js", code, [seed, sizes]) == [shuffler.take(n).tolist() for n in sizes]
+
+
+@pytest.mark.parametrize(("capacity", "every"), [(2, 1), (8, 1), (24, 10)])
+def test_histories_merge_the_same(run, capacity, every):
+    values = np.random.default_rng(0).normal(size=(5 * capacity + 3, 3)).astype(np.float32)
+    code = "(() => { const [capacity, every, values] = argument;"
+    code += " const h = new m.History(capacity, every); values.forEach(v => h.append(v));"
+    code += " return [h.steps(), h.columns.map(c => Array.from(c)), h.extent]; })()"
+    steps, columns, extent = run("history.js", code, [capacity, every, values.tolist()])
+    history = History(capacity, every)
+    for value in values:
+        history.append(value)
+    assert steps == history.steps().tolist()
+    np.testing.assert_allclose(columns, history.values(), rtol=1e-6, atol=1e-6)
+    assert extent == history.extent
+
+
+def test_numbers_are_written_the_same(run):
+    random = np.random.default_rng(1)
+    numbers = [*random.normal(size=200) * 10.0 ** random.integers(-8, 8, 200)]
+    numbers += [0.125, 0.375, 12.5, -12.5, 2.5, 3.5, 0.0, -0.04, 1e-5, 0.615, 1.0, -1.0, 99.995]
+    numbers += [float("nan"), float("inf"), float("-inf")]
+    cases = [
+        [x, s] for x in numbers for s in (".0f", ".2f", ".1e", ".3g", ".6g", ".0%", ".1%", "d")
+    ]
+    found = run("format.js", "argument.map(([x, s]) => m.formatNumber(x, s))", cases)
+    wrong = [
+        (x, s, f, readable(x, s))
+        for (x, s), f in zip(cases, found, strict=True)
+        if f != readable(x, s)
+    ]
+    assert wrong == []

@@ -1,0 +1,158 @@
+"""A figure's functions twice, in PyTorch and exported in onnxruntime, and how far they may differ.
+
+Outputs agree when |a - b| <= 1e-5 + 1e-5 * (largest magnitude in the tensor); NaN and infinities
+stand in the same places. What counts samples may differ by two of them, because a value within
+rounding of a bin edge or a threshold may fall to either side. Such outputs are named by suffix.
+
+Corners, where every control stands at an end, get 1e-3 in place of 1e-5, and histograms may be off
+by a bin: there, batches of two have next to no variance to divide by, which amplifies rounding, and
+BN maps all values of such a batch to beta - gamma and beta + gamma, which lie ON bin edges.
+"""
+
+import itertools
+import random
+from collections.abc import Iterator
+from functools import cache
+
+import numpy as np
+import onnxruntime as ort
+import torch
+
+from bnviz import artifacts, drawing, explorers
+from bnviz.controls import Choice, Slider
+from bnviz.explorer import Explorer
+from bnviz.export import layout_of
+
+TOLERANCE, AT_CORNERS = 1e-5, 1e-3
+ROWS = ("_density", "_share", "_heat")  # rows of bins
+SHARES = ("_saturated", "_steep", "_train", "_test")  # shares of samples
+CORNERS = 48
+
+
+class Twin:
+    """One figure in onnxruntime, with the interface of the original.
+
+    Attributes:
+        original: the Explorer.
+        sessions: graph name -> onnxruntime session.
+    """
+
+    def __init__(self, name: str):
+        self.original = explorers.get(name)
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        self.sessions = {
+            graph: ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            for graph, model in artifacts.graphs(self.original).items()
+        }
+
+    def run(self, graph: str, values: dict | None, **inputs) -> dict[str, np.ndarray]:
+        """The outputs of one graph by name, for control values (None: it has no controls)."""
+        session = self.sessions[graph]
+        if values is not None:
+            numbers = self.original.numbers(values).values()
+            inputs["controls"] = np.array(list(numbers), dtype=np.float32)
+        used = {i.name for i in session.get_inputs()}
+        outputs = session.run(None, {k: v for k, v in inputs.items() if k in used})
+        return dict(zip((o.name for o in session.get_outputs()), outputs, strict=True))
+
+
+@cache
+def twin(name: str) -> Twin:
+    return Twin(name)
+
+
+@cache
+def layout(name: str):
+    return layout_of(explorers.get(name))
+
+
+@cache
+def first_drawing(name: str) -> drawing.Drawing:
+    """What a reader sees first; for a Simulation it takes a run of some hundred steps."""
+    return drawing.first(explorers.get(name))
+
+
+def grid(explorer: Explorer) -> Iterator[dict]:
+    """Start values, then each control alone at each of its points: both ends, every option."""
+    yield {}
+    for control in explorer.controls:
+        yield from ({control.name: value} for value in _points(control))
+
+
+def corners(explorer: Explorer) -> list[dict]:
+    """Every control at one of its ends, or a fixed sample of such combinations."""
+    ends = {c.name: c.options if isinstance(c, Choice) else _points(c) for c in explorer.controls}
+    ends = {
+        name: values if len(values) < 5 else (values[0], values[-1])
+        for name, values in ends.items()
+    }
+    combinations = list(itertools.product(*ends.values()))
+    if len(combinations) > CORNERS:
+        combinations = random.Random(0).sample(combinations, CORNERS)
+    return [dict(zip(ends, combination, strict=True)) for combination in combinations]
+
+
+def _points(control) -> tuple:
+    if isinstance(control, Choice):
+        return control.options
+    if not isinstance(control, Slider):
+        return (False, True)
+    low, high = control.position(control.min), control.position(control.max)
+    inner = [control.value_at(low + (high - low) * k / 4) for k in (1, 2, 3)]
+    if control.format == "d":
+        inner = [float(round(v)) for v in inner]
+    return (control.min, *inner, control.max)
+
+
+def assert_agree(
+    ours: dict[str, torch.Tensor], theirs: dict[str, np.ndarray], numbers: dict, corner=False
+) -> None:
+    """All outputs of two hosts agree, as this module's docstring says."""
+    assert list(ours) == list(theirs)
+    batch = float(numbers.get("batch", 256))
+    corner = corner or batch == 2
+    for name, tensor in ours.items():
+        a, b = tensor.numpy(), theirs[name]
+        assert a.shape == b.shape, name
+        wrong = differing(a, b, AT_CORNERS if corner else TOLERANCE)
+        if name.endswith(SHARES):
+            np.testing.assert_allclose(b, a, atol=2.5 / batch, err_msg=name)
+        elif name.endswith(ROWS):
+            for row in zip(np.atleast_2d(a), np.atleast_2d(b), np.atleast_2d(wrong), strict=True):
+                (assert_off_by_a_bin if corner else assert_two_samples_moved)(name, *row)
+        else:
+            assert not wrong.any(), f"{name} at {numbers}: {a[wrong][:5]} is not {b[wrong][:5]}"
+
+
+def differing(a: np.ndarray, b: np.ndarray, tolerance: float = TOLERANCE) -> np.ndarray:
+    """Where two arrays differ by more than the tolerance."""
+    finite = np.isfinite(a) & np.isfinite(b)
+    largest = np.abs(a[finite]).max(initial=0.0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        near = np.abs(a - b) <= TOLERANCE + tolerance * largest
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    return ~np.where(finite, near, same)
+
+
+def assert_two_samples_moved(name: str, a: np.ndarray, b: np.ndarray, wrong: np.ndarray) -> None:
+    """At most two samples have changed their bin, each to a neighbouring one."""
+    places = np.flatnonzero(wrong)
+    assert len(places) <= 4, (name, places)
+    if not len(places):
+        return
+    if name.endswith("_heat"):  # logarithms, which do not add up
+        assert np.diff(places).min(initial=1) == 1, (name, places)
+        return
+    one = np.abs(a - b)[places].min()
+    assert np.abs(np.cumsum(a - b)).max() <= 2.5 * one, (name, places)
+
+
+def assert_off_by_a_bin(name: str, a: np.ndarray, b: np.ndarray, wrong: np.ndarray) -> None:
+    """The same mass, none of it carried further than one bin."""
+    if name.endswith("_heat"):
+        assert np.isfinite(a).all() == np.isfinite(b).all(), name
+        return
+    assert abs(a.sum() - b.sum()) <= TOLERANCE * a.sum(), name
+    assert np.abs(np.cumsum(a - b)).sum() <= a.sum() * (1 + TOLERANCE), name
