@@ -1,20 +1,21 @@
 """The built book in a real browser: the figures compute there what PyTorch computes here."""
 
 import math
+from io import BytesIO
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from bnviz import explorers
 from bnviz.controls import Slider
 from bnviz.explorer import Simulation
 from bnviz.prng import Shuffler
+from tests.pages import FIGURES, PAGE
 from tests.reader import reading
 
-PAGES = {"intro.html": "drift", "shift.html": "drift", "steps.html": "scale-shift"}
 STILL = [n for n in explorers.names() if not isinstance(explorers.get(n), Simulation)]
-SHOWN_ON = {name: page for page, name in PAGES.items()}
 
 pytestmark = pytest.mark.xdist_group("page")
 
@@ -32,20 +33,25 @@ def losses(simulation: Simulation, steps: int, seed: int = 0, **values) -> dict[
     return record
 
 
-@pytest.mark.parametrize("path", PAGES)
+def test_every_figure_has_its_place_in_a_chapter():
+    assert set(PAGE) == set(explorers.names())
+
+
+@pytest.mark.parametrize("path", FIGURES)
 def test_every_page_comes_alive_without_an_error_or_another_host(browser, book_url, path):
     with reading(browser, book_url) as reader:
         reader.open(f"book/{path}")
-        figure = reader.figure(PAGES[path])
-        assert figure.root.locator("figcaption").text_content()
-        assert figure.readout
+        for name in FIGURES[path]:
+            figure = reader.figure(name)
+            assert figure.root.locator("figcaption").text_content()
+            assert figure.readout
 
 
 @pytest.mark.parametrize("name", STILL)
 def test_every_control_at_both_ends_draws_what_pytorch_gives(browser, book_url, name):
     explorer = explorers.get(name)
     with reading(browser, book_url) as reader:
-        reader.open(f"book/{SHOWN_ON[name]}")
+        reader.open(f"book/{PAGE[name]}")
         figure = reader.figure(name)
         for control, value in _ends(explorer):
             figure.press("reset")
@@ -58,7 +64,7 @@ def test_every_control_at_both_ends_draws_what_pytorch_gives(browser, book_url, 
 def test_every_control_at_both_ends_still_trains(browser, book_url, name):
     explorer = explorers.get(name)
     with reading(browser, book_url) as reader:
-        reader.open(f"book/{SHOWN_ON[name]}")
+        reader.open(f"book/{PAGE[name]}")
         figure = reader.figure(name)
         for control, value in _ends(explorer):
             figure.press("reset")
@@ -103,6 +109,35 @@ def _quoted(explorer, values, outputs) -> str:
     import json
 
     return json.dumps(explorer.say(explorer.numbers(values), outputs))
+
+
+@pytest.mark.parametrize("name", explorers.names())
+def test_the_canvas_shows_what_plotly_shows(browser, book_url, name):
+    """While things move, a canvas draws the marks; at rest plotly does. They look alike."""
+    with reading(browser, book_url) as reader:
+        reader.open(f"book/{PAGE[name]}")
+        figure = reader.figure(name)
+        plot = figure.root.locator(".bnviz-plot")
+        rested = pixels(plot.screenshot())
+        base = reader.page.locator('script[src*="explorer.js"]').evaluate("s => s.src")
+        figure.evaluate(
+            f"import('{base.split('?')[0].replace('explorer.js', 'paint.js')}').then(m => {{"
+            " const plot = node.querySelector('.bnviz-plot');"
+            " if (!m.supports(plot)) throw Error('some trace is left to plotly');"
+            " new m.Painter(plot).paint(); })"
+        )
+        painted = pixels(plot.screenshot())
+        off = np.abs(painted - rested)
+        assert off.mean() < 1.5
+        assert (off.max(axis=2) > 90).mean() < 0.01
+        figure.evaluate("node.querySelectorAll('.bnviz-marks').forEach(canvas => canvas.remove())")
+        without = np.abs(pixels(plot.screenshot()) - rested)
+        assert without.mean() > 3 * off.mean(), "nothing was drawn: the check would not fail"
+
+
+def pixels(screenshot: bytes) -> np.ndarray:
+    """A PNG as numbers, (height, width, 3)."""
+    return np.asarray(Image.open(BytesIO(screenshot)).convert("RGB"), dtype=float)
 
 
 def test_a_slider_moved_quickly_ends_at_its_last_value(browser, book_url):
@@ -233,13 +268,16 @@ def test_without_javascript_the_first_drawing_and_a_sentence_remain(browser, boo
         assert "JavaScript" in figure.text_content()
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", FIGURES)
 def test_a_phone_shows_the_whole_page_without_scrolling_sideways(browser, book_url, path):
     context = browser.new_context(viewport={"width": 360, "height": 740})
     page = context.new_page()
     page.goto(f"{book_url}book/{path}")
-    page.locator("figure.bnviz").first.scroll_into_view_if_needed()
-    page.wait_for_selector("figure.bnviz-ready")
+    for figure in page.locator("figure.bnviz").all():
+        figure.scroll_into_view_if_needed()
+    page.wait_for_function(
+        "document.querySelectorAll('figure.bnviz:not(.bnviz-ready)').length === 0"
+    )
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     context.close()
 
