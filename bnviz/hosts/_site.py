@@ -1,13 +1,25 @@
 """What Sphinx must know of the place where the book is published: addresses, footer, cards."""
 
 import importlib.metadata
+import re
 from html import escape
+from pathlib import Path
 
 from sphinx.application import Sphinx
 
 from bnviz.hosts import fork
 
-__all__ = ["complete_config", "social_card"]
+__all__ = ["complete_config", "mend_pages", "social_card"]
+
+# What the theme and docutils write, and what screen readers need instead.
+_MENDED = {
+    # an icon or a short-cut is no part of a name, and a name must hold what is to be read
+    r'(<i class="theme-switch [^>]*?) title="[\w ]+"': r'\1 aria-hidden="true"',
+    r'(<button class="btn search-button-field [^>]*?) title="Search" aria-label="Search"': r"\1",
+    r'(<summary[^>]*) aria-label="Toggle hidden content"': r"\1",
+    # its children are no list items
+    r'<div role="list" class="citation-list">': '<div class="citation-list">',
+}
 
 
 def complete_config(app: Sphinx, config) -> None:
@@ -41,3 +53,15 @@ def social_card(app: Sphinx, context: dict, picture: str, title: str) -> None:
             f'\n<meta property="{name}" content="{escape(content)}" />'
             for name, content in tags.items()
         )
+
+
+def mend_pages(app: Sphinx, error: Exception | None) -> None:
+    """Put right, in the finished pages, what makes them hard to use with a screen reader."""
+    if error or app.builder.format != "html":
+        return
+    for page in Path(app.outdir).rglob("*.html"):
+        before = text = page.read_text(encoding="utf-8")
+        for found, wanted in _MENDED.items():
+            text = re.sub(found, wanted, text)
+        if text != before:
+            page.write_text(text, encoding="utf-8")

@@ -17,7 +17,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from bnviz import assets, explorers
 from bnviz.hosts._files import write_figure, write_libraries, write_scripts
-from bnviz.hosts._site import complete_config, social_card
+from bnviz.hosts._site import complete_config, mend_pages, social_card
 from bnviz.hosts.html import figure_html
 
 __all__ = ["setup"]
@@ -65,6 +65,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("builder-inited", _write_assets)
     app.connect("html-page-context", _bring_figures_to_life)
     app.connect("html-page-context", _tidy_scripts, priority=900)
+    app.connect("build-finished", mend_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -107,7 +108,7 @@ def _bring_figures_to_life(app, pagename, templatename, context, doctree) -> Non
     body = _NOTE.sub(rf"\1{_STILL}\2", body)
     plotly = address(f"_static/bnviz/figures/{app.bnviz_urls['plotly']}", 1)
     context["body"] = body.replace(
-        '<div class="bnviz-stored">', f'<div class="bnviz-stored" data-plotly="{plotly}">'
+        '<div class="bnviz-stored"', f'<div class="bnviz-stored" data-plotly="{plotly}"'
     )
     app.add_css_file(f"{app.bnviz_page}/explorer.css")
     app.add_js_file(f"{app.bnviz_page}/explorer.js", type="module")
