@@ -1,0 +1,67 @@
+"""Results as small JSON files: one column of numbers per line, the same text for the same result."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+__all__ = ["FOLDER", "as_json", "load", "save"]
+
+FOLDER = Path(__file__).parent / "results"
+
+
+def load(name: str, folder: str | Path = FOLDER) -> dict[str, Any]:
+    """A stored result: name, title, claims, command, date, versions, settings, summary, rows.
+
+    Args:
+        name: of the experiment.
+        folder: where it lies; the package's own results unless told otherwise.
+
+    Returns:
+        A dict. "rows" is a list of dicts, one for each cell, "summary" what they come to.
+
+    Raises:
+        FileNotFoundError: when no result of that name is stored.
+
+    >>> load("whitening-cost")["claims"]
+    ['C06']
+    """
+    path = Path(folder) / f"{name}.json"
+    if not path.exists():
+        stored = ", ".join(sorted(p.stem for p in Path(folder).glob("*.json"))) or "none"
+        raise FileNotFoundError(
+            f"no result is stored for {name!r} (stored: {stored}); "
+            f"python -m bnviz.experiments {name} computes it"
+        )
+    result = json.loads(path.read_text(encoding="utf-8"))
+    result["rows"] = _rows(result["rows"])
+    return result
+
+
+def save(result: dict[str, Any], folder: str | Path = FOLDER) -> Path:
+    """Write a result as `NAME.json` and return the path."""
+    path = Path(folder) / f"{result['name']}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(as_json(result), encoding="utf-8")
+    return path
+
+
+def as_json(result: dict[str, Any]) -> str:
+    """The text of the file. Rows are stored as columns: a name is written once, not per row."""
+    parts = {k: _text(v) for k, v in result.items() if k not in ("rows", "summary")}
+    for key, value in (("summary", result["summary"]), ("rows", _columns(result["rows"]))):
+        parts[key] = "{\n" + ",\n".join(f'  "{k}": {_text(v)}' for k, v in value.items()) + "\n }"
+    return "{\n" + ",\n".join(f' "{k}": {text}' for k, text in parts.items()) + "\n}\n"
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _columns(rows: list[dict]) -> dict[str, list]:
+    return {key: [row[key] for row in rows] for key in rows[0]}
+
+
+def _rows(columns: dict[str, list]) -> list[dict]:
+    return [
+        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+    ]
