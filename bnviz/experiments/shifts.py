@@ -102,13 +102,14 @@ def _seeds(net: MLP) -> dict[str, Tensor]:
 
 
 def summarise(rows: list[Row]) -> dict:
-    """Medians over seeds by layer, and in how many pairs of runs BN's gradient turns more."""
+    """Medians over seeds by layer, and in how many seeds one network shifts more than another."""
     table = {}
     for setting in SETTINGS:
         for net in NETS:
             chosen = [r for r in rows if (r["setting"], r["net"]) == (setting, net)]
             table[f"{setting}, {net}"] = _describe(chosen)
-    return {"runs": len(rows), "pairs": _pairs(rows), "by_net": table}
+    seeds = len({row["seed"] for row in rows})
+    return {"runs": len(rows), "seeds": seeds, "pairs": _pairs(rows), "by_net": table}
 
 
 def _describe(rows: list[Row]) -> dict:
@@ -134,7 +135,10 @@ def _by_layer(rows) -> list[float]:
 
 
 def _pairs(rows: list[Row]) -> dict:
-    """Runs of one setting and seed compared: means over layers 2 to 5, late in training."""
+    """In how many seeds a measure is larger in one net than in the other, by setting.
+
+    Runs of one setting and seed are compared: sums over layers 2 to 5, late in training.
+    """
     score = {}
     for row in rows:
         inner = slice(1, LAYERS)
@@ -146,13 +150,17 @@ def _pairs(rows: list[Row]) -> dict:
             "drift_in_std": sum(_ratio(row, "w1", "std", "late")[inner]),
             "raw_drift_in_std": sum(_ratio(row, "raw_w1", "raw_std", "late")[inner]),
         }
-    keys = sorted({(setting, seed) for setting, seed, _ in score})
-    found = {"compared": len(keys)}
-    for net, other in (("bn", "plain"), ("noisy", "plain"), ("noisy", "bn")):
-        for measure in MEASURES:
-            more = [score[*k, net][measure] > score[*k, other][measure] for k in keys]
-            found[f"{measure}: {net} > {other}"] = sum(more)
-    return found
+    return {
+        f"{measure}: {net} > {other}": {
+            setting: sum(
+                score[setting, seed, net][measure] > score[setting, seed, other][measure]
+                for seed in sorted({row["seed"] for row in rows})
+            )
+            for setting in sorted({row["setting"] for row in rows})
+        }
+        for net, other in (("bn", "plain"), ("noisy", "plain"), ("noisy", "bn"))
+        for measure in MEASURES
+    }
 
 
 ICS_MEASURES = Experiment(

@@ -1,4 +1,4 @@
-"""Results as small JSON files: one column of numbers per line, the same text for the same result."""
+"""Results as small JSON files: one column of numbers per line, equal text for equal results."""
 
 import json
 from pathlib import Path
