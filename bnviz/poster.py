@@ -73,7 +73,8 @@ class _Canvas:
         for trace in sorted(self.traces, key=lambda t: _marks.ORDER.index(t["type"])):
             x, y = (self.axes[trace[f"{k}axis"]] for k in "xy")
             clip = Rectangle((x.start, y.start), x.length, y.length, transform=self.ax.transData)
-            _marks.draw(self.ax, trace, x, y, clip, earlier.get((x.name, y.name)), self.layout)
+            below, looks = earlier.get((x.name, y.name)), (self.layout, self.look)
+            _marks.draw(self.ax, trace, (x, y), clip, below, looks)
             earlier[x.name, y.name] = trace
         for shape in self.layout.get("shapes", []):
             self._shape(shape)

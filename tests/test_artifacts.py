@@ -142,14 +142,14 @@ def test_controls_and_versions_change_the_key(monkeypatch):
 @pytest.mark.parametrize(
     ("module", "matters"),
     [
-        ("explorers/shift.py", True),
+        ("explorers/drift.py", True),
         ("nets.py", True),
         ("prng.py", True),
         ("export.py", True),
         ("controls.py", True),
-        ("figures.py", False),
+        ("figures/drift.py", False),
         ("theme.py", False),
-        ("explorers/steps.py", False),
+        ("explorers/scale_shift.py", False),
         ("hosts/page.py", False),
         ("train.py", False),
         ("__init__.py", False),

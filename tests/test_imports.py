@@ -92,7 +92,7 @@ def test_batchnorm_from_scratch_needs_numpy_only(name):
 
 def test_the_walk_sees_what_it_should():
     """A check that cannot fail is a bug: these imports exist."""
-    assert "plotly" in {n.split(".")[0] for n in reached("bnviz.explorers.shift")}
+    assert "plotly" in {n.split(".")[0] for n in reached("bnviz.explorers.drift")}
     assert "bnviz.hosts.jupyter" in imports("bnviz")
     assert "bnviz.prng" in reached("bnviz.train")
 

@@ -1,4 +1,4 @@
-"""Chapter 1, internal covariate shift: the figure `drift`."""
+"""`drift`: two networks in training, with and without BN, and what reaches every layer."""
 
 from functools import cache
 
@@ -7,10 +7,11 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from bnviz import figures, measures
+from bnviz import measures
 from bnviz.controls import Choice, Slider, Toggle
 from bnviz.data import digits
 from bnviz.explorer import Binding, Simulation, State
+from bnviz.figures.drift import drift
 from bnviz.nets import ACTIVATIONS, MLP, initialise
 from bnviz.record import inputs_of
 
@@ -153,7 +154,7 @@ DRIFT = Simulation(
         Slider("beta", "β", -5, 5, 0, 0.1, switches_on="hold"),
     ),
     compute=None,
-    figure=figures.drift(DEPTH, LOW, HIGH, BINS),
+    figure=drift(DEPTH, LOW, HIGH, BINS),
     bindings=_bindings(),
     readout=(
         "Layer 5 without BN: mean {plain_mean[4]:.1f}, std {plain_std[4]:.1f}, "
