@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from bnviz.data import Split, digits
-from bnviz.experiments.experiment import Experiment, Row, between, grid
+from bnviz.experiments.experiment import Experiment, Row, between
 from bnviz.nets import MLP, initialise
 from bnviz.record import inputs_of
 from bnviz.train import Step, train
@@ -15,12 +15,41 @@ SIZES = (64, 100, 100, 100, 10)
 BATCH, SIGMA, UNIT = 60, 0.1, 0
 STEPS = 5000
 RECORDED = (
-    1, 5, 10, 15, 20, 30, 40, 50, 70, 100, 150, 200, 300, 400, 500, 600, 700, 800, 900, 1000,
-    1200, 1400, 1600, 1800, 2000, 2500, 3000, 3500, 4000, 4500, 5000,
-)  # fmt: skip
+    1,
+    5,
+    10,
+    15,
+    20,
+    30,
+    40,
+    50,
+    70,
+    100,
+    150,
+    200,
+    300,
+    400,
+    500,
+    600,
+    700,
+    800,
+    900,
+    1000,
+    1200,
+    1400,
+    1600,
+    1800,
+    2000,
+    2500,
+    3000,
+    3500,
+    4000,
+    4500,
+    5000,
+)
 AT = (20, 50, 100, 500, 1000, 5000)
-REACHED = (0.5, 0.8, 0.9)
-MAIN_LR = 0.5
+REACHED = (50, 80, 90)  # percent
+RATES = {"low": 0.1, "main": 0.5, "high": 2.0}
 
 
 def gaussian(net: MLP, seed: int, sigma: float) -> dict[str, Tensor]:
@@ -43,8 +72,15 @@ def run(cell: Row) -> Row:
             accuracies.append(accuracy)
             tracks.append(percentiles)
 
-    train(net, split, steps=cell.get("steps", STEPS), batch_size=BATCH, lr=cell["lr"],
-          seed=cell["seed"], on_step=look)  # fmt: skip
+    train(
+        net,
+        split,
+        steps=cell.get("steps", STEPS),
+        batch_size=BATCH,
+        lr=cell["lr"],
+        seed=cell["seed"],
+        on_step=look,
+    )
     track = torch.stack(tracks)  # (records, 3, units)
     wander = (track[:, 1] - track[0, 1]).abs().amax(0)  # (units,)
     return {
@@ -66,22 +102,28 @@ def _look(net: MLP, split: Split) -> tuple[float, Tensor]:
 
 def summarise(rows: list[Row]) -> dict:
     """Accuracy at some steps, steps to some accuracies, and how far the median wanders."""
-    summary = {}
-    for net, lr in sorted({(row["net"], row["lr"]) for row in rows}):
-        chosen = [row for row in rows if (row["net"], row["lr"]) == (net, lr)]
-        summary[f"{net}, lr {lr:g}"] = {
-            "runs": len(chosen),
-            "accuracy": {
-                str(at): between(row["accuracy"][RECORDED.index(at)] for row in chosen) for at in AT
-            },
-            "steps_to": {
-                str(level): between(steps_to(row["accuracy"], level) for row in chosen)
-                for level in REACHED
-            },
-            "wander_of_unit": between(row["wander"] for row in chosen),
-            "wander_mean_of_units": between(row["wander_mean"] for row in chosen),
+    return {
+        net: {
+            rate: _describe([r for r in rows if r["net"] == net and r["lr"] == lr])
+            for rate, lr in RATES.items()
         }
-    return summary
+        for net in ("plain", "bn")
+    }
+
+
+def _describe(rows: list[Row]) -> dict:
+    return {
+        "runs": len(rows),
+        "accuracy": {
+            str(at): between(row["accuracy"][RECORDED.index(at)] for row in rows) for at in AT
+        },
+        "steps_to": {
+            str(percent): between(steps_to(row["accuracy"], percent / 100) for row in rows)
+            for percent in REACHED
+        },
+        "wander_of_unit": between(row["wander"] for row in rows),
+        "wander_of_all_units": between(row["wander_mean"] for row in rows),
+    }
 
 
 def steps_to(accuracies: list[float], level: float) -> int | None:
@@ -103,14 +145,14 @@ IOFFE_FIGURE_1 = Experiment(
         "network": "3 hidden layers of 100 sigmoid units, softmax, cross-entropy",
         "batch": BATCH,
         "optimiser": "plain SGD (the paper does not say)",
-        "main_lr": MAIN_LR,
+        "rates": RATES,
         "sigma": SIGMA,
         "sigma_note": "standard deviation of every weight (the paper: small random Gaussian)",
         "unit": f"unit {UNIT} of the last hidden layer, chosen before looking",
         "percentiles": "over the 360 test images, evaluation mode, of what enters the sigmoid",
         "recorded": list(RECORDED),
     },
-    cells=grid(net=("plain", "bn"), lr=(0.1, MAIN_LR, 2.0), seed=range(5)),
+    grid={"net": ("plain", "bn"), "lr": tuple(RATES.values()), "seed": tuple(range(5))},
     run=run,
     summarise=summarise,
     notes=(

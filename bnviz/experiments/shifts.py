@@ -19,11 +19,11 @@ __all__ = ["ICS_MEASURES"]
 
 NETS = ("plain", "bn", "noisy")
 SETTINGS = {  # activation, initial scale, learning rate: all three networks learn in each
-    "sigmoid, lr 0.5": ("sigmoid", 5.0, 0.5),
-    "sigmoid, lr 1.5": ("sigmoid", 5.0, 1.5),
-    "tanh, lr 0.05": ("tanh", 1.0, 0.05),
-    "tanh, lr 0.15": ("tanh", 1.0, 0.15),
-    "relu, lr 0.1": ("relu", 1.4, 0.1),
+    "sigmoid-slow": ("sigmoid", 5.0, 0.5),
+    "sigmoid-fast": ("sigmoid", 5.0, 1.5),
+    "tanh-slow": ("tanh", 1.0, 0.05),
+    "tanh-fast": ("tanh", 1.0, 0.15),
+    "relu": ("relu", 1.4, 0.1),
 }
 STEPS, BATCH, EVERY, PROBE, LAYERS = 300, 32, 10, 256, 5
 PHASES = {"early": range(0, 100), "late": range(200, 300)}
@@ -85,8 +85,15 @@ def run(cell: Row) -> Row:
         add_noise(net, seed=cell["seed"])
     net.load_state_dict(initialise(net, cell["seed"], scale) | _seeds(net))
     observer = _Observer(net, lr, cell["seed"])
-    losses = train(net, observer.data, steps=STEPS, batch_size=BATCH, lr=lr, seed=cell["seed"],
-                   on_step=observer)  # fmt: skip
+    losses = train(
+        net,
+        observer.data,
+        steps=STEPS,
+        batch_size=BATCH,
+        lr=lr,
+        seed=cell["seed"],
+        on_step=observer,
+    )
     logits = net.eval()(observer.data.x_test)
     result: Row = {
         "loss": sum(losses[-50:]) / 50,
@@ -103,13 +110,15 @@ def _seeds(net: MLP) -> dict[str, Tensor]:
 
 def summarise(rows: list[Row]) -> dict:
     """Medians over seeds by layer, and in how many seeds one network shifts more than another."""
-    table = {}
-    for setting in SETTINGS:
-        for net in NETS:
-            chosen = [r for r in rows if (r["setting"], r["net"]) == (setting, net)]
-            table[f"{setting}, {net}"] = _describe(chosen)
+    table = {
+        setting: {
+            net: _describe([r for r in rows if (r["setting"], r["net"]) == (setting, net)])
+            for net in NETS
+        }
+        for setting in SETTINGS
+    }
     seeds = len({row["seed"] for row in rows})
-    return {"runs": len(rows), "seeds": seeds, "pairs": _pairs(rows), "by_net": table}
+    return {"runs": len(rows), "seeds": seeds, "pairs": _pairs(rows), "by_setting": table}
 
 
 def _describe(rows: list[Row]) -> dict:
@@ -151,15 +160,17 @@ def _pairs(rows: list[Row]) -> dict:
             "raw_drift_in_std": sum(_ratio(row, "raw_w1", "raw_std", "late")[inner]),
         }
     return {
-        f"{measure}: {net} > {other}": {
-            setting: sum(
-                score[setting, seed, net][measure] > score[setting, seed, other][measure]
-                for seed in sorted({row["seed"] for row in rows})
-            )
-            for setting in sorted({row["setting"] for row in rows})
+        f"{net}_over_{other}": {
+            measure: {
+                setting: sum(
+                    score[setting, seed, net][measure] > score[setting, seed, other][measure]
+                    for seed in sorted({row["seed"] for row in rows})
+                )
+                for setting in SETTINGS
+            }
+            for measure in MEASURES
         }
         for net, other in (("bn", "plain"), ("noisy", "plain"), ("noisy", "bn"))
-        for measure in MEASURES
     }
 
 
@@ -172,8 +183,9 @@ ICS_MEASURES = Experiment(
     settings={
         "data": "digits",
         "network": "5 hidden layers of 64",
-        "settings": {k: dict(zip(("activation", "scale", "lr"), v, strict=True))
-                     for k, v in SETTINGS.items()},
+        "settings": {
+            k: dict(zip(("activation", "scale", "lr"), v, strict=True)) for k, v in SETTINGS.items()
+        },
         "steps": STEPS,
         "batch": BATCH,
         "noise": {"n_mu": N_MU, "n_sigma": N_SIGMA, "r": R},
@@ -185,9 +197,8 @@ ICS_MEASURES = Experiment(
         "gradient": "shift ||G - G'||, norm ||G||, cosine, of each weight matrix; the last is the "
         "head's",
     },
-    cells=tuple({"setting": s, "net": n, "seed": seed}
-                for s in SETTINGS for n in NETS for seed in range(5)),
+    grid={"setting": tuple(SETTINGS), "net": NETS, "seed": (0, 1, 2, 3, 4)},
     run=run,
     summarise=summarise,
     notes=("pairs: sums over layers 2 to 5, late; runs with equal setting and seed.",),
-)  # fmt: skip
+)
