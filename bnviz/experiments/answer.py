@@ -6,18 +6,18 @@ __all__ = ["answer"]
 
 _WITHOUT = (
     "Without BN, {failed} of {runs} runs failed ({stuck} stuck, {oscillating} oscillating, "
-    "{diverged} diverged), and not because their distributions moved so much: in {blind} of them "
-    "at least 90 % of the units of layer 5 ended up giving every image the same output, and in "
-    "{still} of these the layer hardly moved any more (medians of all failed runs: spread "
-    "{width:.2g}, drift over 5 steps {late:.2g}; of the runs that learned: {width_ok:.2g} and "
-    "{late_ok:.2g})."
+    "{diverged} diverged), and {blind} of them ended blind: at least 90 % of the units of layer 5 "
+    "give every image the same output, in {narrow} runs because the layer is narrow and in "
+    "{saturated} because large steps threw it into saturation, and in {still} of the {blind} its "
+    "distribution hardly moves any more (median drift over 5 steps of all that failed {late:.2g}, "
+    "of those that learned {late_ok:.2g})."
 )
 _WITH = (
     "With BN, {failed} of {runs} runs failed ({stuck} stuck, {oscillating} oscillating, {diverged} "
-    "diverged), all at learning rates of {smallest_lr:g} and more: BN keeps layer 5 spread out "
-    "({width:.2g}), but its mean has been thrown {moved:.2g} away, {saturated} of {blind} blind "
-    "runs are saturated, and only {still} of these {blind} lie still (drift {late:.2g}, against "
-    "{late_ok:.2g} where it learned)."
+    "diverged), at learning rates from {smallest_lr:g} on: layer 5 cannot get narrow (median "
+    "spread {width:.2g}, without BN {width_other:.2g}), but the means of its units have been "
+    "thrown {moved:.2g} away, {saturated} runs are saturated and blind, and only {still} of these "
+    "lie still (median drift {late:.2g}, where it learned {late_ok:.2g})."
 )
 
 
@@ -32,18 +32,28 @@ def answer(result: dict[str, Any], activation: str | None = None) -> tuple[str, 
     >>> answer(load("convergence"))[0][:11]
     'Without BN,'
     """
-    return _sentence(_WITHOUT, result, activation, "plain"), _sentence(
-        _WITH, result, activation, "bn"
-    )
+    sentences = ((_WITHOUT, "plain"), (_WITH, "bn"))
+    without, with_bn = (_sentence(words, result, activation, net) for words, net in sentences)
+    return without, with_bn
 
 
 def _sentence(words: str, result: dict[str, Any], activation: str | None, net: str) -> str:
-    summary, key = result["summary"], net if activation is None else f"{activation}-{net}"
-    failed, learned = (summary["outcome"][key][name] for name in ("failed", "learned"))
-    counts = summary["counts"][key]
-    last = {name: failed[name][-1] for name in ("width", "late", "moved")}
-    fine = {f"{name}_ok": learned[name][-1] for name in ("width", "late")}
-    kept = {k: failed[k] for k in ("blind", "still", "saturated", "smallest_lr")}
+    prefix = "" if activation is None else f"{activation}-"
+    outcome, counts = (result["summary"][k] for k in ("outcome", "counts"))
+    failed, learned = (outcome[prefix + net][name] for name in ("failed", "learned"))
+    blind, saturated = failed["blind"], failed["blind_saturated"]
     return words.format(
-        failed=failed["runs"], runs=sum(counts.values()), **counts, **last, **fine, **kept
+        **counts[prefix + net],
+        runs=sum(counts[prefix + net].values()),
+        failed=failed["runs"],
+        smallest_lr=failed["smallest_lr"],
+        blind=blind,
+        saturated=saturated,
+        narrow=blind - saturated,
+        still=failed["blind_still"],
+        width=failed["width"][-1],
+        width_other=outcome[prefix + "plain"]["failed"]["width"][-1],
+        moved=failed["moved"][-1],
+        late=failed["late"][-1],
+        late_ok=learned["late"][-1],
     )

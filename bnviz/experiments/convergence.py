@@ -159,11 +159,11 @@ def _counts(rows: list[Row]) -> dict[str, int]:
 
 
 def _outcome(rows: list[Row]) -> dict[str, dict]:
-    """What learned and what failed; "blind" are runs whose last hidden layer says the same for every image, in 90 % of its units or more.
+    """What learned (converged, slow) and what failed (the rest), and how many of these are blind.
 
-    Of these, in how many it is saturated (most of its values), and in how many it lies still late
-    in the run: drift below 0.1 (over `EVERY` steps, in units of the pre-activation). "learned" are
-    the runs that converged or were slow, "failed" the others; those not finite count as runs only.
+    Blind: at least 90 % of the units of layer 5 give every image the same output. Of these, in how
+    many most values are saturated, and in how many the layer lies still late in the run: drift
+    below 0.1 over `EVERY` steps, in units of the pre-activation.
     """
     found: dict[str, dict] = {}
     for name, classes in {"learned": CLASSES[:2], "failed": CLASSES[2:]}.items():
@@ -173,8 +173,8 @@ def _outcome(rows: list[Row]) -> dict[str, dict]:
             **_describe(chosen),
             "smallest_lr": min((r["lr"] for r in chosen), default=None),
             "blind": len(blind),
-            "saturated": sum(r["saturated5"] > 0.5 for r in blind),
-            "still": sum(r["late5"] < 0.1 for r in blind),
+            "blind_saturated": sum(r["saturated5"] > 0.5 for r in blind),
+            "blind_still": sum(r["late5"] < 0.1 for r in blind),
         }
     return found
 

@@ -33,7 +33,7 @@ def ics_measures(
         phase: "early" (steps 0 to 99) or "late" (200 to 299).
     """
     chosen = [result["settings"]["settings"][name] for name in settings]
-    titles = [f"<b>{c['activation']}</b>, learning rate {c['lr']:g}" for c in chosen]
+    titles = [f"<b>{c['activation']}</b>, lr {c['lr']:g}" for c in chosen]
     fig = make_subplots(
         2,
         2,
@@ -50,6 +50,7 @@ def ics_measures(
             drift = [_ratio(r[f"w1_{phase}"], r[f"std_{phase}"]) for r in rows]
             _layers(fig, 1, column, net, drift, shift)
             _layers(fig, 2, column, net, [r[f"cosine_{phase}"][:5] for r in rows], shift)
+    fig.update_annotations(font_size=13)
     fig.update_xaxes(range=[0.5, 5.5], tickvals=_LAYERS, fixedrange=True, showgrid=False)
     fig.update_xaxes(title_text="layer", row=2)
     fig.update_yaxes(type="log", range=[-2.6, -0.1], tickvals=[0.01, 0.1], fixedrange=True, row=1)
@@ -95,6 +96,6 @@ def _layers(fig, row, column, net, values, shift) -> None:
         row=row,
         col=column,
         opacity=0.45,
-        marker={"symbol": symbol, "size": 4, "color": colour},
+        marker={"symbol": symbol, "size": 5, "color": colour},
         hovertemplate="%{y:.3f}<extra>" + label + ", one seed</extra>",
     )

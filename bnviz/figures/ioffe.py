@@ -1,5 +1,6 @@
 """Ioffe and Szegedy's figure 1, from the stored experiment `ioffe-figure-1`."""
 
+from math import log10
 from statistics import median
 from typing import Any
 
@@ -107,12 +108,12 @@ def _percentiles(fig, steps, run, colour, row) -> None:
     for key in ("p15", "p50", "p85"):
         fig.add_annotation(
             text=f"{key[1:]} %",
-            x=0,
-            y=run[key][0],
+            x=log10(steps[-1]),
+            y=run[key][-1],
             showarrow=False,
             row=row,
             col=1,
-            xanchor="left",
+            xanchor="right",
             yanchor="bottom",
         )
 
