@@ -99,13 +99,14 @@ def run(cell: Row) -> Row:
     except DivergenceError:
         finite = False
     curve = rounded(_ending(observer.losses, finite))
+    inside = observer.describe() if finite else dict.fromkeys(DESCRIBED, [float("nan")] * 3)
     described = {
-        f"{name}{layer}": value if finite else float("nan")
-        for name, values in observer.describe().items()
-        for layer, value in zip(LAYERS, rounded([round(v, 4) for v in values], 2), strict=True)
+        f"{name}{layer}": round(value, 4) if finite else value
+        for name, values in inside.items()
+        for layer, value in zip(LAYERS, values, strict=True)
     }
     test = _test_accuracy(net) if finite else None
-    return {"class": classify(curve), **curve, "test": test, **described}
+    return {"class": classify(curve), **curve, "test": test, **rounded(described, 2)}
 
 
 def _ending(losses: list[float], finite: bool) -> Row:

@@ -155,7 +155,7 @@ IOFFE_FIGURE_1 = Experiment(
         "sigma": SIGMA,
         "sigma_note": "standard deviation of every weight (the paper: small random Gaussian)",
         "unit": f"unit {UNIT} of the last hidden layer, chosen before looking",
-        "percentiles": "of what enters the sigmoid for the 360 test images; BN with their statistics",
+        "percentiles": "of what enters the sigmoid for the test images, with their statistics",
         "accuracy": "on the test images in evaluation mode, with running statistics",
         "recorded": list(RECORDED),
     },
