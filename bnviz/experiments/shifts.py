@@ -144,34 +144,35 @@ def _by_layer(rows) -> list[float]:
 
 
 def _pairs(rows: list[Row]) -> dict:
-    """In how many seeds a measure is larger in one net than in the other, by setting.
+    """In how many seeds a measure is larger in one net than in the other, by setting and in all.
 
     Runs of one setting and seed are compared: sums over layers 2 to 5, late in training.
     """
-    score = {}
-    for row in rows:
-        inner = slice(1, LAYERS)
-        score[row["setting"], row["seed"], row["net"]] = {
-            "cosine": sum(row["cosine_late"][inner]),
-            "relative_shift": sum(_ratio(row, "shift", "norm", "late")[inner]),
-            "shift": sum(row["shift_late"][inner]),
-            "drift": sum(row["w1_late"][inner]),
-            "drift_in_std": sum(_ratio(row, "w1", "std", "late")[inner]),
-            "raw_drift_in_std": sum(_ratio(row, "raw_w1", "raw_std", "late")[inner]),
-        }
-    return {
-        f"{net}_over_{other}": {
-            measure: {
-                setting: sum(
-                    score[setting, seed, net][measure] > score[setting, seed, other][measure]
-                    for seed in sorted({row["seed"] for row in rows})
-                )
-                for setting in SETTINGS
+    score = {(row["setting"], row["seed"], row["net"]): _score(row) for row in rows}
+    seeds = sorted({row["seed"] for row in rows})
+    found: dict = {}
+    for net, other in (("bn", "plain"), ("noisy", "plain"), ("noisy", "bn")):
+        counts = found[f"{net}_over_{other}"] = {}
+        for measure in MEASURES:
+            larger = {
+                s: sum(score[s, k, net][measure] > score[s, k, other][measure] for k in seeds)
+                for s in SETTINGS
             }
-            for measure in MEASURES
-        }
-        for net, other in (("bn", "plain"), ("noisy", "plain"), ("noisy", "bn"))
+            counts[measure] = {**larger, "all": sum(larger.values())}
+    return {"compared": len(SETTINGS) * len(seeds), **found}
+
+
+def _score(row: Row) -> dict[str, float]:
+    """Every measure of one run, summed over layers 2 to 5, late in training."""
+    late = {
+        "cosine": row["cosine_late"],
+        "relative_shift": _ratio(row, "shift", "norm", "late"),
+        "shift": row["shift_late"],
+        "drift": row["w1_late"],
+        "drift_in_std": _ratio(row, "w1", "std", "late"),
+        "raw_drift_in_std": _ratio(row, "raw_w1", "raw_std", "late"),
     }
+    return {measure: sum(values[1:LAYERS]) for measure, values in late.items()}
 
 
 ICS_MEASURES = Experiment(

@@ -21,14 +21,7 @@ def whitening_cost(result: dict[str, Any]) -> go.Figure:
     curves = (
         ("flops_ratio", "whitening / BN, operations", theme.NEUTRAL, "dot", "circle-open"),
         ("ratio", "whitening / BN, time", theme.SECOND, "solid", "diamond"),
-        (
-            "to_linear",
-            "whitening / linear layer, time",
-            theme.THIRD,
-            "dash",
-            "triangle-up",
-            "bottom",
-        ),
+        ("to_linear", "whitening / linear layer, time", theme.THIRD, "dash", "triangle-up"),
         ("bn_to_linear", "BN / linear layer, time", theme.BN, "solid", "square"),
     )
     for key, label, colour, dash, symbol in curves:
