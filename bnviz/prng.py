@@ -11,7 +11,7 @@ its ONNX form goes through float32 and loses bits.
 import torch
 from torch import Tensor
 
-__all__ = ["Shuffler", "hash32", "normal", "permutation"]
+__all__ = ["Shuffler", "below", "hash32", "normal", "permutation"]
 
 _MASK = 0xFFFFFFFF
 _MULTIPLIERS = (0x7FEB352D, 0x31848BAB)  # odd and below 2**31: the products stay below 2**63
@@ -61,6 +61,17 @@ def normal(shape: tuple[int, ...], seed: Tensor, stream: int) -> Tensor:
     u = (_bits(count, seed, 2 * stream).float() + 1) / 2.0**32
     v = (_bits(count, seed, 2 * stream + 1).float() + 1) / 2.0**32
     return (torch.sqrt(-2 * torch.log(u)) * torch.cos(2 * torch.pi * v)).reshape(shape)
+
+
+def below(power: int, count: int, seed: Tensor, stream: int) -> Tensor:
+    """Whole numbers in [0, 2**power), each as likely as the others: int64 of shape (count,).
+
+    The lowest `power` bits of the hash, because a remainder by any other number would favour some.
+
+    >>> below(2, 5, torch.tensor(0), 0).max() < 4
+    tensor(True)
+    """
+    return _bits(count, seed, stream) & (2**power - 1)
 
 
 def permutation(n: int, seed: int, stream: int) -> Tensor:
