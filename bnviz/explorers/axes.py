@@ -50,8 +50,7 @@ def compute(layer: Tensor, pick: Tensor) -> dict[str, Tensor]:
 
     member = _members(layer, pick.round() - 1)
     numbers = torch.where(layer < 0.5, blocks[..., 0, 0], torch.nan)
-    of_means = torch.zeros(M + 1, C + 1, dtype=torch.bool)
-    of_means[M, :], of_means[:, C] = True, True
+    of_means = (torch.arange(M + 1).unsqueeze(1) == M) | (torch.arange(C + 1) == C)  # (m+1, c+1)
     whole = (layer < 1.5) | (layer > 2.5)  # otherwise a block holds sixteen means
     numbers = torch.where(of_means & whole, blocks[..., 0, 0], numbers)
     count = torch.tensor([float(C), float(C), float(C * SIDE * SIDE), float(M)])
@@ -75,8 +74,8 @@ def _members(layer: Tensor, pick: Tensor) -> Tensor:
     """Which cells share the picked mean, the mean's own block included: (m + 1, c + 1, h, w)."""
     sample = (torch.arange(M + 1) == pick).reshape(-1, 1, 1, 1)
     channel = (torch.arange(C + 1) == pick).reshape(1, -1, 1, 1)
-    spot = torch.zeros(1, 1, SIDE, SIDE, dtype=torch.bool)
-    spot[..., _SPOT[0], _SPOT[1]] = True
+    places = torch.arange(SIDE)
+    spot = (places.unsqueeze(1) == _SPOT[0]) & (places == _SPOT[1])  # (h, w)
     return ((layer > 2.5) & sample) | ((layer < 2.5) & channel & (spot | (layer < 1.5)))
 
 
