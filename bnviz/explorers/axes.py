@@ -17,10 +17,10 @@ __all__ = ["AXES", "LAYERS", "arrays"]
 M, C, SIDE = 4, 4, 4  # samples, features or channels, height and width of a map
 UNITS = (5, 16, 52, 0)
 LAYERS = (
-    "fully connected: over the batch",
-    "convolution: over batch, height, width",
-    "convolution, batch alone (wrong)",
-    "each sample alone (layer norm)",
+    "fully connected",
+    "convolution",
+    "wrong: axis 0 alone",
+    "layer norm",
 )
 _SPOT = (1, 1)  # the position whose mean is picked when every position has one of its own
 
@@ -116,7 +116,7 @@ AXES = Explorer(
         "means, and compare with the readout."
     ),
     controls=(
-        Choice("layer", "averaged", LAYERS, LAYERS[0]),
+        Choice("layer", "layer", LAYERS, LAYERS[0]),
         Slider("pick", "which mean", 1, C, 1, 1, format="d"),
     ),
     compute=compute,

@@ -39,7 +39,8 @@ def axes(labels: list[int], side: int, channels: int) -> dict:
         line={"color": theme.BN, "width": 2.5},
         hoverinfo="skip",
     )
-    shared = {"fixedrange": True, "ticks": "", "tickangle": 0}
+    shared = {"fixedrange": True, "ticks": "", "tickangle": 0, "showgrid": False}
+    shared["zeroline"] = False
     fig.update_layout(
         xaxis={
             "side": "top",

@@ -11,7 +11,7 @@ __all__ = ["BINS", "REACH", "STDS", "epsilon"]
 REACH, BINS = 4.125, 33  # both histograms; an odd number puts zero in the middle of a bin
 LOWEST, HIGHEST = -8.2, 1.2  # log10 of the spread
 STDS = tuple(float(f"{s:.6g}") for s in np.geomspace(1e-8, 10, 73))
-_KNOWN = ((1e-8, "10⁻⁸"), (1e-5, "10⁻⁵"), (1e-3, "10⁻³"))
+_KNOWN = ((1e-8, "10⁻⁸", -0.15), (1e-5, "10⁻⁵", -0.15), (1e-3, "10⁻³", 0.2))  # label at the side
 
 
 def epsilon() -> dict:
@@ -30,7 +30,7 @@ def epsilon() -> dict:
             hovertemplate="%{x:.2f}: %{y:.1%}<extra></extra>",
         )
     stds = np.array(STDS)
-    for eps, label in _KNOWN:
+    for eps, label, shift in _KNOWN:
         fig.add_scatter(
             x=STDS,
             y=np.round(stds / np.sqrt(stds**2 + eps), 5),
@@ -44,20 +44,20 @@ def epsilon() -> dict:
         )
         fig.add_annotation(
             text=label,
-            x=float(np.log10(np.sqrt(eps)) + 0.45 - LOWEST) / (HIGHEST - LOWEST),
-            y=0.75,
+            x=float(np.log10(np.sqrt(eps)) + shift - LOWEST) / (HIGHEST - LOWEST),
+            y=0.5,
             xref="x3 domain",
             yref="y3 domain",
             showarrow=False,
-            xanchor="center",
+            xanchor="right" if shift < 0 else "left",
             yanchor="bottom",
         )
     _yours(fig)
     _axes(fig)
     for text, x, y in (
-        ("<b>stored: (x − mean) / spread</b>", 0, 1),
-        ("<b>normalised: x̂</b>", 0.545, 1),
-        ("<b>spread of x̂</b>", 0, 0.53),
+        ("<b>stored x</b>", 0, 1),
+        ("<b>normalised x̂</b>", 0.545, 1),
+        ("<b>spread (std) of x̂</b>", 0, 0.51),
     ):
         fig.add_annotation(**note(text, x, y, "left", "top"))
     return as_dict(fig)
@@ -90,25 +90,24 @@ def _yours(fig: go.Figure) -> None:
 def _axes(fig: go.Figure) -> None:
     share = {"range": [0, 0.36], "tickformat": ".0%", "tickvals": [0, 0.1, 0.2, 0.3]}
     bins = {"range": [-REACH, REACH], "dtick": 2, "fixedrange": True}
-    powers = range(-8, 2)
     fig.update_layout(
-        xaxis={"domain": [0, 0.455], **bins},
+        xaxis={"domain": [0, 0.455], "title": {"text": "(x − mean) / spread"}, **bins},
         yaxis={"domain": [0.62, 0.93], "fixedrange": True, **share},
-        xaxis2={"domain": [0.545, 1], "anchor": "y2", **bins},
+        xaxis2={"domain": [0.545, 1], "anchor": "y2", "title": {"text": "x̂"}, **bins},
         yaxis2={"domain": [0.62, 0.93], "anchor": "x2", "fixedrange": True, "side": "right"} | share,
         xaxis3={
             "domain": [0, 1],
             "anchor": "y3",
             "type": "log",
             "range": [LOWEST, HIGHEST],
-            "tickvals": [10.0**p for p in powers if p % 2 == 0],
-            "exponentformat": "power",
+            "tickvals": [1e-8, 1e-6, 1e-4, 1e-2, 1],
+            "ticktext": ["10⁻⁸", "10⁻⁶", "10⁻⁴", "10⁻²", "1"],
             "tickangle": 0,
             "fixedrange": True,
             "title": {"text": "spread (std) of x before BN"},
         },
         yaxis3={
-            "domain": [0, 0.46],
+            "domain": [0, 0.45],
             "anchor": "x3",
             "range": [-0.05, 1.15],
             "tickvals": [0, 0.5, 1],

@@ -8,7 +8,7 @@ from bnviz.figures.parts import as_dict
 
 __all__ = ["normalize"]
 
-_STAGES = ("batch", "column", "μ", "x − μ", "σ²", "x̂", "y", "all")
+_STAGES = ("X", "x", "μ_B", "x − μ_B", "σ²_B", "x̂", "y", "Y")  # capitals: the whole batch
 
 
 def normalize(labels: list[int], units: tuple[int, ...]) -> dict:
@@ -46,17 +46,17 @@ def normalize(labels: list[int], units: tuple[int, ...]) -> dict:
         hoverinfo="skip",
     )
     _dots(fig, len(labels))
+    bare = {"fixedrange": True, "ticks": "", "showgrid": False, "zeroline": False}
     names = ["β", "γ", "σ²_B", "μ_B", *(f"a “{label}”" for label in reversed(labels))]
     fig.update_layout(
         {
             "yaxis2": {
-                "domain": [0.25, 0.83],
+                "domain": [0.25, 0.845],
                 "anchor": "x2",
                 "range": [-0.5, rows - 0.5],
                 "tickvals": [0, 1, 2, 3, *range(5, rows)],
                 "ticktext": names,
-                "fixedrange": True,
-                "ticks": "",
+                **bare,
             },
             "xaxis2": {
                 "domain": [0, 1],
@@ -65,8 +65,7 @@ def normalize(labels: list[int], units: tuple[int, ...]) -> dict:
                 "range": [-0.6, columns - 0.4],
                 "tickvals": list(range(columns)),
                 "ticktext": [f"unit {units[0]}", *map(str, units[1:])],
-                "fixedrange": True,
-                "ticks": "",
+                **bare,
             },
             "height": 600,
             "margin": {"l": 46, "r": 12, "t": 10, "b": 40},
@@ -109,7 +108,7 @@ def _strip(fig: go.Figure) -> None:
             "zeroline": False,
         },
         yaxis={
-            "domain": [0.95, 1],
+            "domain": [0.955, 1],
             "anchor": "x",
             "range": [-1, 1],
             "visible": False,
