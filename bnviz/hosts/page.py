@@ -23,6 +23,7 @@ from sphinx.util.docutils import SphinxDirective
 from bnviz import artifacts, assets, drawing, explorers, theme
 from bnviz.explorer import Explorer, Simulation
 from bnviz.hosts import fork
+from bnviz.hosts._listing import listing
 from bnviz.hosts.html import figure_html
 from bnviz.poster import poster
 
@@ -136,6 +137,9 @@ def _write_figure(folder: Path, explorer: Explorer, urls: dict[str, str]) -> dic
         "urls": urls,
         "templates": {mode: theme.template(mode) for mode in ("light", "dark")},
     }
+    path, code = listing(explorer)
+    spec["code"] = {"path": path, "url": f"{explorer.name}.{_digest(code.encode())}.code.html"}
+    _write(folder / spec["code"]["url"], lambda: code.encode())
     if isinstance(explorer, Simulation):
         spec["observed"] = drawing.observed_names(explorer)
     text = json.dumps(spec, separators=(",", ":"), sort_keys=True).encode()
