@@ -36,7 +36,7 @@ def _signed(negative: str, positive: str, most: float = 0.6) -> list[list]:
 PLAIN_SCALE = _fading(PLAIN)
 BN_SCALE = _fading(BN)
 SIGNED_SCALE = _signed(SECOND, THIRD)  # for tables of numbers; give it zmin = -zmax
-SIGNED_PALE_SCALE = _signed(SECOND, THIRD, 0.18)  # for what stands back in such a table
+SIGNED_PALE_SCALE = _signed(SECOND, THIRD, 0.22)  # for what stands back in such a table
 
 _FONT = "-apple-system, BlinkMacSystemFont, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _MODES = {

@@ -16,14 +16,14 @@ __all__ = ["NORMALIZE", "UNITS", "batch"]
 BATCH = 8
 UNITS = (5, 16, 52, 13, 0, 23)
 STAGES = (
-    "the whole batch",
+    "whole batch",
     "one column",
     "its mean",
-    "subtract the mean",
+    "minus mean",
     "its variance",
-    "divide by √(σ² + ε)",
-    "scale and shift",
-    "every column",
+    "normalise",
+    "scale, shift",
+    "all columns",
 )
 _UP_TO = {"mean": 1.5, "centred": 2.5, "variance": 3.5, "normalised": 4.5, "shifted": 5.5}
 

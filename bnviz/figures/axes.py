@@ -17,7 +17,7 @@ def axes(labels: list[int], side: int, channels: int) -> dict:
     cells = {"x": np.arange(columns), "y": np.arange(rows), "z": np.zeros((rows, columns))}
     across = np.arange(channels + 1) * step + (side - 1) / 2  # middles of the blocks
     up = np.arange(m + 1) * step + (side - 1) / 2
-    look = {"zmin": -4, "zmax": 4, "showscale": False, "hoverinfo": "skip"}
+    look = {"zmin": -2.5, "zmax": 2.5, "showscale": False, "hoverinfo": "skip"}
     fig.add_heatmap(uid="pale", colorscale=theme.SIGNED_PALE_SCALE, **cells, **look)
     fig.add_heatmap(uid="strong", colorscale=theme.SIGNED_SCALE, **cells, **look)
     clear = "rgba(128,128,128,0)"
@@ -30,6 +30,14 @@ def axes(labels: list[int], side: int, channels: int) -> dict:
         texttemplate="%{z:.2f}",
         textfont={"size": 13},
         **look,
+    )
+    fig.add_scatter(  # between the values and their means
+        x=[-0.5, columns - 0.5, None, columns - side - 1, columns - side - 1],
+        y=[side, side, None, -0.5, rows - 0.5],
+        mode="lines",
+        uid="divider",
+        line={"color": theme.NEUTRAL, "width": 1},
+        hoverinfo="skip",
     )
     fig.add_scatter(
         x=[0] * 6 * (m + 1),

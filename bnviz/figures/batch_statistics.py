@@ -28,7 +28,31 @@ def batch_statistics(mean: float, std: float, sizes: tuple[int, ...]) -> dict:
         ("<b>mean of σ²_B, in σ²</b>", 0.545, 0.43),
     ):
         fig.add_annotation(**note(text, x, y, "left", "top"))
+    _labels(fig)
     return as_dict(fig)
+
+
+def _labels(fig: go.Figure) -> None:
+    """Names beside the marks, at places where no mark comes."""
+    for text, colour, (x, y), axis, side in (
+        ("theory", theme.NEUTRAL, (0.01, 1.5 / 1.75), "", "left"),
+        ("found", theme.BN, (0.01, 1.35 / 1.75), "", "left"),
+        ("theory", theme.NEUTRAL, (0.99, 0.305 / 0.34), "2", "right"),
+        ("found", theme.BN, (0.99, 0.28 / 0.34), "2", "right"),
+        ("1/√m", theme.NEUTRAL, (0.45, 0.72), "3", "left"),
+        ("(m − 1)/m", theme.NEUTRAL, (0.35, 0.45), "4", "left"),
+    ):
+        fig.add_annotation(
+            text=text,
+            x=x,
+            y=y,
+            xref=f"x{axis} domain",
+            yref=f"y{axis} domain",
+            xanchor=side,
+            yanchor="middle",
+            showarrow=False,
+            font={"color": colour, "size": 11},
+        )
 
 
 def _means(fig: go.Figure, mean: float, std: float) -> None:
@@ -49,11 +73,11 @@ def _means(fig: go.Figure, mean: float, std: float) -> None:
 
 def _variances(fig: go.Figure, std: float) -> None:
     _bars(fig, "variances", std**2 * centres(0, VAR_TOP, VAR_BINS), "x2", "y2")
-    _whisker(fig, "variances-bar", 0.245, theme.BN, "mean ± std", "x2", "y2")
-    _dotted(fig, [std**2, std**2], [0, 0.29], "x2", "y2", "all digits")
+    _whisker(fig, "variances-bar", 0.28, theme.BN, "mean ± std", "x2", "y2")
+    _dotted(fig, [std**2, std**2], [0, 0.33], "x2", "y2", "all digits")
     fig.add_scatter(
         x=[std**2],
-        y=[0.272],
+        y=[0.305],
         mode="markers",
         uid="variances-expected",
         xaxis="x2",
@@ -153,7 +177,7 @@ def _axes(fig: go.Figure, mean: float, std: float, sizes: tuple[int, ...]) -> No
         xaxis2={"domain": _RIGHT, "anchor": "y2", "range": [0, VAR_TOP * std**2], "dtick": 0.5}
         | bare
         | {"title": {"text": "σ²_B"}},
-        yaxis2={"domain": _ABOVE, "anchor": "x2", "range": [0, 0.31], **bare, **hidden},
+        yaxis2={"domain": _ABOVE, "anchor": "x2", "range": [0, 0.34], **bare, **hidden},
         xaxis3={"domain": _LEFT, "anchor": "y3", **log},
         yaxis3={"domain": _BELOW, "anchor": "x3", "type": "log", "range": [-1.35, 0]}
         | {"tickvals": [0.0625, 0.125, 0.25, 0.5], "ticktext": ["1/16", "1/8", "1/4", "1/2"]}

@@ -8,7 +8,7 @@ from bnviz.figures.parts import as_dict
 
 __all__ = ["normalize"]
 
-_STAGES = ("X", "x", "μ_B", "x − μ_B", "σ²_B", "x̂", "y", "Y")  # capitals: the whole batch
+_STAGES = ("X", "x", "μ", "x − μ", "σ²", "x̂", "y", "Y")  # capitals: the whole batch
 
 
 def normalize(labels: list[int], units: tuple[int, ...]) -> dict:
