@@ -169,7 +169,7 @@ function numbers(context, data, full, layout, [left, right, bottom, top]) {
     for (let j = 0; j < columns; j++) {
       const value = data.z[i][j];
       if (value === null || !Number.isFinite(value)) continue;
-      const text = value.toFixed(digits).replace("-", "−");
+      const text = value.toFixed(digits); // with a hyphen, as plotly writes it
       context.fillText(text, left + (j + 0.5) * dx, bottom + (i + 0.5) * dy);
     }
   }
