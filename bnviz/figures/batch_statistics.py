@@ -111,13 +111,9 @@ def _laws(fig: go.Figure, sizes: tuple[int, ...]) -> None:
         hover = "m = %{x:.0f}: %{y:.3f}<extra></extra>"
         marker = {"color": theme.BN, "size": 7}
         n = len(sizes)
-        fig.add_scatter(
-            x=sizes, y=[1] * n, uid=uid, marker=marker, hovertemplate=hover, **place
-        )
+        fig.add_scatter(x=sizes, y=[1] * n, uid=uid, marker=marker, hovertemplate=hover, **place)
         ring = {"color": theme.BN, "size": 15, "symbol": "circle-open"}
-        fig.add_scatter(
-            x=[8], y=[1], uid=f"{uid}-now", marker=ring, hovertemplate=hover, **place
-        )
+        fig.add_scatter(x=[8], y=[1], uid=f"{uid}-now", marker=ring, hovertemplate=hover, **place)
 
 
 def _bars(fig: go.Figure, uid: str, x: np.ndarray, xaxis: str, yaxis: str) -> None:

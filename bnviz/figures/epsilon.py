@@ -94,7 +94,8 @@ def _axes(fig: go.Figure) -> None:
         xaxis={"domain": [0, 0.455], "title": {"text": "(x − mean) / spread"}, **bins},
         yaxis={"domain": [0.62, 0.93], "fixedrange": True, **share},
         xaxis2={"domain": [0.545, 1], "anchor": "y2", "title": {"text": "x̂"}, **bins},
-        yaxis2={"domain": [0.62, 0.93], "anchor": "x2", "fixedrange": True, "side": "right"} | share,
+        yaxis2={"domain": [0.62, 0.93], "anchor": "x2", "fixedrange": True, "side": "right"}
+        | share,
         xaxis3={
             "domain": [0, 1],
             "anchor": "y3",
