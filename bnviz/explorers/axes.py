@@ -27,7 +27,7 @@ _SPOT = (1, 1)  # the position whose mean is picked when every position has one 
 
 @cache
 def arrays() -> tuple[Tensor, Tensor]:
-    """Four digits: a hidden layer's (m, d) as (m, d, 1, 1), and the maps (m, c, h, w) of filters."""
+    """Four digits: a hidden layer's (m, d) as (m, d, 1, 1), and the maps (m, c, h, w)."""
     rows = second_layer(M)[:, list(UNITS)]
     conv = torch.nn.Conv2d(1, C, kernel_size=5, bias=False)
     conv.load_state_dict(initialise(conv, seed=1))

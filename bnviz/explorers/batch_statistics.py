@@ -91,8 +91,8 @@ BATCH_STATISTICS = Explorer(
     name="batch-statistics",
     title="Another batch, another mean",
     caption=(
-        "400 batches of m digits, drawn from 1,024; one unit. Above: the means and the variances of "
-        "these batches; the dotted line is the value over all digits. Below: how far the means "
+        "400 batches of m digits, drawn from 1,024; one unit. Above: the means and the variances "
+        "of these batches; the dotted line is the value over all digits. Below: how far the means "
         "scatter and where the variances lie on average, at every batch size; the ring is the one "
         "you chose. Which of the two gets better when you divide by m − 1?"
     ),

@@ -102,8 +102,8 @@ EPSILON = Explorer(
     ),
     readout=(
         "A spread of {std:.1e} about {offset:.3g}: float32 keeps {levels:d} different values of "
-        "256, with a spread of {std_in:.1e}. After BN the spread is {std_out:.3f}; exact arithmetic "
-        "would give {expected:.3f}. {meant:.0%} of the variance that comes out is the feature's "
-        "own, the rest is rounding."
+        "256, with a spread of {std_in:.1e}. After BN the spread is {std_out:.3f}; exact "
+        "arithmetic would give {expected:.3f}. {meant:.0%} of the variance that comes out is the "
+        "feature's own, the rest is rounding."
     ),
 )  # fmt: skip

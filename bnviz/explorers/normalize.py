@@ -101,8 +101,8 @@ NORMALIZE = Explorer(
     name="normalize",
     title="Batch Normalization, cell by cell",
     caption=(
-        "Eight handwritten digits (rows) and six units of a hidden layer (columns); these eight are "
-        "the batch. Move the stage from left to right and follow one column: which numbers are "
+        "Eight handwritten digits (rows) and six units of a hidden layer (columns); these eight "
+        "are the batch. Move the stage from left to right and follow one column: which numbers are "
         "used, and which change? Below the table: the same column as dots, before and now, with a "
         "line from one standard deviation below its mean to one above."
     ),

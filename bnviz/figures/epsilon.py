@@ -15,7 +15,7 @@ _KNOWN = ((1e-8, "10⁻⁸", -0.15), (1e-5, "10⁻⁵", -0.15), (1e-3, "10⁻³"
 
 
 def epsilon() -> dict:
-    """Above: the feature in units of its spread, and after BN. Below: spread out against spread in."""
+    """Above: the feature in units of its spread, and after BN. Below: spread after and before."""
     fig = go.Figure()
     for uid, colour, axis in (("before", theme.PLAIN, ""), ("after", theme.BN, "2")):
         fig.add_bar(
