@@ -8,6 +8,7 @@ from scipy import stats
 from bnviz import explorers, prng
 from bnviz.data import digits
 from bnviz.explorers import axes, batch_statistics, epsilon, normalize
+from bnviz.hosts._files import _rounded
 from bnviz.nets import MLP, initialise
 from tests.twin import twin
 
@@ -80,6 +81,14 @@ def test_the_dots_are_the_column_before_and_now(z):
     np.testing.assert_allclose(out["now_bar"], [-1, 0, 1], atol=1e-4)
     assert out["unit"] == 16
     assert out["frame"].tolist() == [0.5, 1.5, 1.5, 0.5, 0.5]
+
+
+def test_the_page_gets_enough_digits_to_write_a_table():
+    """Four digits of -4.1750x and then two decimals of that are not two decimals of -4.1750x."""
+    table = {"z": [[-4.17504, 0.123456789]], "texttemplate": "%{z:.2f}"}
+    assert _rounded({"data": [table, {"y": [-4.17504]}]}) == {
+        "data": [{**table, "z": [[-4.17504, 0.12345679]]}, {"y": [-4.175]}]
+    }
 
 
 # --- batch-statistics ----------------------------------------------------------------------------

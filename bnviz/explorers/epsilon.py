@@ -87,7 +87,7 @@ EPSILON = Explorer(
     ),
     controls=(
         Slider("std", "spread (std) of x", 1e-8, 10, 1e-3, 0.25, scale="log10", format=".1e"),
-        Slider("eps", "ε (added to the variance)", 1e-12, 0.1, 1e-5, 0.25, scale="log10",
+        Slider("eps", "ε, added to σ²", 1e-12, 0.1, 1e-5, 0.25, scale="log10",
                format=".1e"),
         Slider("offset", "mean of x", 0.01, 1e4, 1, 0.25, scale="log10", format=".3g"),
     ),

@@ -111,9 +111,7 @@ NORMALIZE = Explorer(
         Slider("column", "column", 1, len(UNITS), 1, 1, format="d"),
         Slider("gamma", "γ of this column", -3, 3, 1, 0.05),
         Slider("beta", "β of this column", -5, 5, 0, 0.1),
-        Slider(
-            "eps", "ε (added to the variance)", 1e-8, 10, 1e-5, 0.25, scale="log10", format=".1e"
-        ),
+        Slider("eps", "ε, added to σ²", 1e-8, 10, 1e-5, 0.25, scale="log10", format=".1e"),
     ),
     compute=compute,
     figure=normalize(digits().y_train[:BATCH].tolist(), UNITS),

@@ -36,9 +36,9 @@ def _labels(fig: go.Figure) -> None:
     """Names beside the marks, at places where no mark comes."""
     for text, colour, (x, y), axis, side in (
         ("theory", theme.NEUTRAL, (0.01, 1.5 / 1.75), "", "left"),
-        ("found", theme.BN, (0.01, 1.35 / 1.75), "", "left"),
+        ("found", theme.THIRD, (0.01, 1.35 / 1.75), "", "left"),
         ("theory", theme.NEUTRAL, (0.99, 0.305 / 0.34), "2", "right"),
-        ("found", theme.BN, (0.99, 0.28 / 0.34), "2", "right"),
+        ("found", theme.THIRD, (0.99, 0.28 / 0.34), "2", "right"),
         ("1/√m", theme.NEUTRAL, (0.45, 0.72), "3", "left"),
         ("(m − 1)/m", theme.NEUTRAL, (0.35, 0.45), "4", "left"),
     ):
@@ -67,13 +67,13 @@ def _means(fig: go.Figure, mean: float, std: float) -> None:
         hoverinfo="skip",
     )
     _whisker(fig, "band", 1.5, theme.NEUTRAL, "theory: ± σ/√m", "x", "y")
-    _whisker(fig, "means-bar", 1.35, theme.BN, "measured: ± std", "x", "y")
+    _whisker(fig, "means-bar", 1.35, theme.THIRD, "measured: ± std", "x", "y")
     _dotted(fig, [mean, mean], [0, 1.6], "x", "y", "all digits")
 
 
 def _variances(fig: go.Figure, std: float) -> None:
     _bars(fig, "variances", std**2 * centres(0, VAR_TOP, VAR_BINS), "x2", "y2")
-    _whisker(fig, "variances-bar", 0.28, theme.BN, "mean ± std", "x2", "y2")
+    _whisker(fig, "variances-bar", 0.28, theme.THIRD, "mean ± std", "x2", "y2")
     _dotted(fig, [std**2, std**2], [0, 0.33], "x2", "y2", "all digits")
     fig.add_scatter(
         x=[std**2],
@@ -109,10 +109,10 @@ def _laws(fig: go.Figure, sizes: tuple[int, ...]) -> None:
     for uid, axis in (("spread", "3"), ("bias", "4")):
         place = {"mode": "markers", "xaxis": f"x{axis}", "yaxis": f"y{axis}"}
         hover = "m = %{x:.0f}: %{y:.3f}<extra></extra>"
-        marker = {"color": theme.BN, "size": 7}
+        marker = {"color": theme.THIRD, "size": 7}
         n = len(sizes)
         fig.add_scatter(x=sizes, y=[1] * n, uid=uid, marker=marker, hovertemplate=hover, **place)
-        ring = {"color": theme.BN, "size": 15, "symbol": "circle-open"}
+        ring = {"color": theme.THIRD, "size": 15, "symbol": "circle-open"}
         fig.add_scatter(x=[8], y=[1], uid=f"{uid}-now", marker=ring, hovertemplate=hover, **place)
 
 
@@ -124,7 +124,7 @@ def _bars(fig: go.Figure, uid: str, x: np.ndarray, xaxis: str, yaxis: str) -> No
         uid=uid,
         xaxis=xaxis,
         yaxis=yaxis,
-        marker_color=theme.BN,
+        marker_color=theme.THIRD,
         opacity=0.6,
         hoverinfo="skip",
     )
