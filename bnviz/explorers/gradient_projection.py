@@ -100,7 +100,7 @@ GRADIENT_PROJECTION = Explorer(
     controls=(
         Slider("offset", "part of dy along 1", -1.5, 1.5, 1, 0.05),
         Slider("slope", "part of dy along x̂", -1.5, 1.5, 0.8, 0.05),
-        Slider("rest", "the rest of dy", 0, 1.5, 0.6, 0.05),
+        Slider("rest", "the rest of dy", 0, 1.2, 0.6, 0.05),
         Slider("batch", "batch size m", 3, LARGEST, 16, 1, format="d"),
         Slider("eps", "ε", 1e-5, 10, 1e-5, 0.25, scale="log10", format=".1e"),
     ),

@@ -14,6 +14,7 @@ _PANELS = (
     ("autograd", "autograd", (0.34, 0.66)),
     ("apart", "apart by", (0.68, 1.0)),
 )
+_BELOW = ("to the statistics: sums over the whole batch", "to x: one term for each road back")
 _BOTTOM = 0.33  # where the tables end
 
 
@@ -41,6 +42,10 @@ def backward_steps(features: int, rows: tuple, sizes: tuple) -> dict:
         margin={"l": 44, "r": 10, "t": 24, "b": 42},
         showlegend=False,
     )
+    for (first, _), text in zip(rows[1::2], _BELOW, strict=True):
+        fig.add_annotation(
+            text=text, x=0, y=1 - first, xref="paper", yref="y", xanchor="left", showarrow=False
+        )
     _curves(fig, sizes)
     return as_dict(fig)
 
@@ -167,5 +172,5 @@ def _curves(fig, sizes: tuple) -> None:
             xanchor="right",
             yanchor="bottom",
             showarrow=False,
-            font={"color": colour},
+            font={"color": colour, "size": 13},
         )

@@ -12,8 +12,8 @@ _STYLES = (
     ("after", theme.BN, "circle", 8, 1.8),
     ("nudged", theme.SECOND, "diamond", 11, 2.6),
 )
-_TOPS = (1.0, 0.655, 0.4)  # of the three panels
-_BOTTOMS = (0.735, 0.475, 0.0)
+_TOPS = (1.0, 0.68, 0.39)  # of the three panels
+_BOTTOMS = (0.755, 0.46, 0.0)
 
 
 def batch_coupling(largest: int) -> dict:
@@ -57,7 +57,7 @@ def _slopes(fig, n: int) -> None:
             hovertemplate="%{x:.2f}<extra>" + uid + "</extra>",
         )
     fig.update_layout(
-        xaxis=_axis([0, 1], "y", [-6, 6], dtick=2),
+        xaxis=_axis([0, 1], "y", [-4.5, 4.5], dtick=1),
         yaxis=_axis(
             [_BOTTOMS[0], _TOPS[0]],
             "x",
@@ -90,13 +90,13 @@ def _moves(fig, n: int) -> None:
         uid="predicted",
         name="predicted",
         mode="markers",
-        marker={"color": theme.PLAIN, "symbol": "x", "size": 8},
+        marker={"color": theme.THIRD, "symbol": "x", "size": 8},
         hovertemplate="output %{x}: the Jacobian predicts %{y:.2f}<extra></extra>",
         **place,
     )
     fig.update_layout(
         xaxis2=_axis([0, 1], "y2", [0.5, n + 0.5], dtick=1, showgrid=False, zeroline=False),
-        yaxis2=_axis([_BOTTOMS[1], _TOPS[1]], "x2", [-5, 5], dtick=2.5, tickformat="~g"),
+        yaxis2=_axis([_BOTTOMS[1], _TOPS[1]], "x2", [-2.5, 2.5], dtick=1),
     )
 
 

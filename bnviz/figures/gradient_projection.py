@@ -9,6 +9,7 @@ __all__ = ["gradient_projection"]
 
 _LEFT, _RIGHT = [0, 0.47], [0.53, 1]
 _UPPER, _LOWER = [0.44, 1], [0, 0.3]
+_BARS, _ANGLES = [0, 0.42], [0.64, 1]
 
 
 def gradient_projection(largest: int, span: float) -> dict:
@@ -20,11 +21,15 @@ def gradient_projection(largest: int, span: float) -> dict:
     titles = (
         ("dy, and BN's line", _LEFT, _UPPER),
         ("what is left", _RIGHT, _UPPER),
-        ("lengths", _LEFT, _LOWER),
-        ("angles", _RIGHT, _LOWER),
+        ("lengths", _BARS, _LOWER),
+        ("angles", _ANGLES, _LOWER),
     )
+    legend = (("■ dy", 0.97, theme.NEUTRAL), ("■ left", 0.8, theme.BN))
     fig.update_layout(
-        annotations=[note(f"<b>{t}</b>", x[0], y[1], "left", "bottom") for t, x, y in titles],
+        annotations=[
+            *(note(f"<b>{t}</b>", x[0], y[1], "left", "bottom") for t, x, y in titles),
+            *(note(t, _BARS[1], y * _LOWER[1], "right", "top", c) for t, y, c in legend),
+        ],
         height=520,
         margin={"l": 38, "r": 12, "t": 24, "b": 42},
         showlegend=False,
@@ -93,7 +98,7 @@ def _lengths(fig) -> None:
         )
     fig.update_layout(
         xaxis3={
-            "domain": _LEFT,
+            "domain": _BARS,
             "anchor": "y3",
             "range": [-0.5, 2.5],
             "tickvals": [0, 1, 2],
@@ -104,7 +109,7 @@ def _lengths(fig) -> None:
         yaxis3={
             "domain": _LOWER,
             "anchor": "x3",
-            "range": [0, 1.6],
+            "range": [0, 2],
             "dtick": 0.5,
             "fixedrange": True,
         },
@@ -112,26 +117,26 @@ def _lengths(fig) -> None:
 
 
 def _angles(fig) -> None:
-    for uid, colour, symbol, shift in (
-        ("dy", theme.NEUTRAL, "circle", 0.16),
-        ("left", theme.BN, "diamond", -0.16),
+    for uid, colour, symbol, rows in (
+        ("dy", theme.NEUTRAL, "circle", [4, 1.5]),
+        ("left", theme.BN, "diamond", [3, 0.5]),
     ):
         fig.add_scatter(
             x=[None, None],
-            y=[1 + shift, shift],
+            y=rows,
             uid=f"{uid}-angles",
             mode="markers",
-            marker={"color": colour, "symbol": symbol, "size": 11},
+            marker={"color": colour, "symbol": symbol, "size": 10},
             xaxis="x4",
             yaxis="y4",
             hovertemplate="%{x:.1f}°<extra>" + uid + "</extra>",
         )
     fig.update_layout(
         xaxis4={
-            "domain": _RIGHT,
+            "domain": _ANGLES,
             "anchor": "y4",
-            "range": [-8, 188],
-            "tickvals": [0, 45, 90, 135, 180],
+            "range": [-10, 190],
+            "tickvals": [0, 90, 180],
             "title": {"text": "degrees"},
             "fixedrange": True,
             "zeroline": False,
@@ -139,9 +144,9 @@ def _angles(fig) -> None:
         yaxis4={
             "domain": _LOWER,
             "anchor": "x4",
-            "range": [-0.6, 1.6],
-            "tickvals": [0, 1],
-            "ticktext": ["to x̂", "to 1"],
+            "range": [-0.2, 4.7],
+            "tickvals": [4, 3, 1.5, 0.5],
+            "ticktext": ["dy to 1", "left to 1", "dy to x̂", "left to x̂"],
             "showgrid": False,
             "zeroline": False,
             "fixedrange": True,
