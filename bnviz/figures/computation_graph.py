@@ -30,12 +30,12 @@ _EDGES = (
     ("x", "centred", "1", (2.65, 8.95), "right", _DIRECT),
     ("x", "mu", "1/m", (5.75, 10.05), "left", _MU),
     ("mu", "centred", "−1", (5.75, 8.0), "left", _MU),
-    ("centred", "var", "2(x − μ)/m", (5.2, 7.25), "left", _VAR),
+    ("centred", "var", "2(x − μ)/m", (4.35, 6.55), "left", _VAR),
     ("var", "inv_std", "−½ (σ² + ε)^(−3/2)", (7.4, 5.6), "right", _VAR),
-    ("inv_std", "x_hat", "x − μ", (5.6, 3.7), "left", _VAR),
+    ("inv_std", "x_hat", "x − μ", (5.3, 3.6), "left", _VAR),
     ("centred", "x_hat", "1/√(σ² + ε)", (2.65, 5.55), "right", _DIRECT),
     ("x_hat", "y", "γ", (2.65, 2.05), "right", _DIRECT),
-    ("affine", "y", "x̂ for γ, 1 for β", (5.4, 0.7), "left", _PLAIN),
+    ("affine", "y", "x̂ for γ, 1 for β", (5.1, 0.65), "left", _PLAIN),
 )
 _ASPECT = 0.75  # height of a unit of y over the width of a unit of x, about
 
@@ -47,13 +47,13 @@ def computation_graph() -> dict:
         _arrow(fig, *_ends(start, end), *road)
         _write(fig, text, place, anchor, road[0])
     for label, (x, y), half in _NODES.values():
-        fig.add_shape(
-            type="rect",
-            x0=x - half,
-            x1=x + half,
-            y0=y - _HALF,
-            y1=y + _HALF,
+        left, right, low, high = x - half, x + half, y - _HALF, y + _HALF
+        fig.add_scatter(
+            x=[left, right, right, left, left],
+            y=[low, low, high, high, low],
+            mode="lines",
             line={"color": theme.NEUTRAL, "width": 1.5},
+            hoverinfo="skip",
         )
         _write(fig, f"<b>{label}</b>", (x, y), "center")
     hidden = {"visible": False, "fixedrange": True}
@@ -79,7 +79,7 @@ def _ends(start: str, end: str) -> tuple:
 def _arrow(fig, start: tuple, end: tuple, colour: str, dash: str) -> None:
     (x0, y0), (x1, y1) = start, end
     length = ((x1 - x0) ** 2 + (_ASPECT * (y1 - y0)) ** 2) ** 0.5
-    dx, dy = (x1 - x0) / length * 0.3, (y1 - y0) / length * 0.3  # of the head
+    dx, dy = (x1 - x0) / length * 0.26, (y1 - y0) / length * 0.26  # of the head
     nx, ny = -dy * _ASPECT * 0.45, dx / _ASPECT * 0.45  # across it
     fig.add_scatter(
         x=[x0, x1 - dx],
