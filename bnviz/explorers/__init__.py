@@ -11,6 +11,7 @@ __all__ = ["get", "names"]
 _CHAPTERS = {
     "shift": ("drift",),
     "steps": ("normalize", "scale-shift", "epsilon", "batch-statistics", "axes"),
+    "backprop": ("backward-steps", "batch-coupling", "gradient-projection"),
 }
 
 
