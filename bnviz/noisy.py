@@ -68,7 +68,7 @@ class NoisyBatchNorm(BatchNorm):
         y = super().forward(x)  # (m, d)
         if not self.training:
             return y * (1 + self.n_sigma) / 2
-        s, m = self.noise(len(x))
+        s, m = self.noise(x.shape[0])  # len() would fix the batch size of a traced graph
         self.step = self.step + 1
         return s * y + m
 
