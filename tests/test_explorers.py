@@ -73,7 +73,10 @@ def test_every_binding_fits_its_trace(name):
         trace, value = traces[binding.trace], binding.pick(outputs)
         assert binding.attribute in trace, f"a {trace.type} has no {binding.attribute}"
         if binding.append:
-            assert value.ndim == (1 if binding.attribute == "z" else 0)
+            chosen = list(explorer.places(explorer.numbers({})).get(binding, ()))
+            assert value.ndim == (1 if binding.attribute == "z" else len(chosen))
+            sizes = [len(_values_of(explorer, name)) for name in binding.by]
+            assert list(value.shape[: len(chosen)]) == sizes, f"{binding.by} reach all there is"
         elif binding.attribute == "z":
             assert value.ndim == 2
         if binding.attribute == "z":
@@ -85,6 +88,14 @@ def test_every_binding_fits_its_trace(name):
         if bound:
             fixed = {a: len(traces[uid][a]) for a in ("x", "y") if a not in bound}
             assert len({*bound.values(), *fixed.values()}) == 1, f"{uid}: {bound} {fixed}"
+
+
+def _values_of(explorer: Explorer, name: str) -> tuple:
+    """Every value of a control that counts."""
+    control = next(c for c in explorer.controls if c.name == name)
+    if isinstance(control, Choice):
+        return control.options
+    return tuple(range(round(control.min), round(control.max) + 1))
 
 
 @every_figure
