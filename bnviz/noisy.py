@@ -60,10 +60,7 @@ class NoisyBatchNorm(BatchNorm):
         super().__init__(features, **options)
         if n_mu < 0 or r < 0 or n_sigma < 1:
             raise ValueError(f"need n_mu, r >= 0 and n_sigma >= 1, got {n_mu}, {r}, {n_sigma}")
-        self.index = index
-        for name, value in (("n_mu", n_mu), ("n_sigma", n_sigma), ("r", r)):
-            # buffers, so that a simulation can hand in other values at every step
-            self.register_buffer(name, torch.tensor(float(value)), persistent=False)
+        self.index, self.n_mu, self.n_sigma, self.r = index, n_mu, n_sigma, r
         self.register_buffer("seed", torch.tensor(0.0))
         self.register_buffer("step", torch.tensor(0.0))
 

@@ -1,143 +1,67 @@
 """`ics`: both measures of internal covariate shift, live: plain, with BN, with noisy BN."""
 
-from functools import cache
-
 import torch
 from torch import Tensor
-from torch.func import functional_call, grad, vmap
-from torch.nn import functional as F
 
-from bnviz import ics
+from bnviz import trio
 from bnviz.controls import Choice, Slider
 from bnviz.data import digits
 from bnviz.explorer import Binding, Simulation, State
-from bnviz.figures.ics import ics as figure
-from bnviz.nets import ACTIVATIONS, MLP, initialise
-from bnviz.noisy import N_MU, N_SIGMA, NoisyBatchNorm, R, add_noise
-from bnviz.record import inputs_of
+from bnviz.figures.ics import ics
+from bnviz.nets import ACTIVATIONS
+from bnviz.trio import DEPTH, NETS
 
 __all__ = ["ICS"]
 
-DEPTH, WIDTH, CLASSES = 4, 32, 10
-NETS = ("plain", "bn", "noisy")
 PLACES = ("after BN", "before BN")
 _PROBE = 64  # training rows on which the distributions are compared from step to step
 
 
-@cache
-def _net(name: str) -> MLP:
-    """The module whose forward pass both hosts run; its own parameters are never used."""
-    net = MLP((64, *[WIDTH] * DEPTH, CLASSES), norm=name != "plain").train()
-    return add_noise(net) if name == "noisy" else net
-
-
-def _kept(name: str) -> list[str]:
-    """What of a network goes into the state: all but running statistics, which training ignores."""
-    return [k for k in _net(name).state_dict() if "running" not in k]
-
-
-def _values(state: State, name: str, controls: dict[str, Tensor]) -> State:
-    """Everything that one network's forward pass reads, under its own names."""
-    net = _net(name)
-    values = {k: v for k, v in net.state_dict().items() if "running" in k}
-    values |= {k: state[f"{name}.{k}"] for k in _kept(name)}
-    constants = {"n_mu": N_MU * controls["noise"], "r": R * controls["noise"]}
-    constants["n_sigma"] = 1 + (N_SIGMA - 1) * controls["noise"]
-    for i, layer in enumerate(net.layers):
-        values[f"layers.{i}.activation.index"] = controls["activation"]
-        if isinstance(layer.norm, NoisyBatchNorm):
-            values |= {f"layers.{i}.norm.{k}": v for k, v in constants.items()}
-    return values
-
-
 def initial(seed: Tensor, **controls: Tensor) -> State:
-    """The same starting weights for all three, and where their values lie before any step."""
-    start = initialise(_net("bn"), seed, controls["scale"])
-    state = {}
-    for name in NETS:
-        for key in _kept(name):
-            own = seed.expand(()) if key.endswith("seed") else _net(name).state_dict()[key]
-            state[f"{name}.{key}"] = start.get(key, own)
-        mean, std = _moments(name, _values(state, name, controls))
-        state |= {f"{name}.mean": mean, f"{name}.std": std}
-    return state
+    """The same starting values for all three, and where their units' values lie before any step."""
+    p = trio.start(seed, controls["scale"])
+    kept = {"seed": seed.reshape(1), "count": torch.zeros(1)}
+    noise = trio.noise(_PROBE, seed, kept["count"][0], controls["noise"])
+    mean, std = _moments(p, noise, controls)
+    return p | kept | {"mean": mean, "std": std}
 
 
-def _moments(name: str, values: State) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of every unit after and before BN, (PLACES, DEPTH, WIDTH)."""
-    net = _net(name)
-    before = [layer.norm for layer in net.layers]  # without BN that is the identity
-    with torch.no_grad(), inputs_of([*net.activations, *before]) as seen:
-        functional_call(net, dict(values), (digits().x_train[:_PROBE],))
-    v = torch.stack(list(seen)).unflatten(0, (len(PLACES), DEPTH))  # (PLACES, DEPTH, probe, WIDTH)
-    mean = v.mean(2)
-    return mean, ((v - mean[:, :, None]) ** 2).mean(2).sqrt()
+def _moments(p: State, noise: trio.Noise, controls: State) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of every unit, each (PLACES, DEPTH, 3, WIDTH)."""
+    x = digits().x_train[:_PROBE]
+    with torch.no_grad():
+        _, v = trio.forward(p, x, noise, controls["activation"])
+    mean = v.mean(3)
+    return mean, ((v - v.mean(3, keepdim=True)) ** 2).mean(3).sqrt()
 
 
 def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[str, Tensor]]:
     """One step of gradient descent on the same minibatch, for all three, with both measures."""
-    data = digits()
+    data, activation, lr = digits(), controls["activation"], controls["lr"]
     x, y = data.x_train[rows], data.y_train[rows]  # (m, 64), (m,)
-    new, outputs = {}, {}
-    for name in NETS:
-        moved, found = _train_step(name, _values(state, name, controls), x, y, controls["lr"])
-        mean, std = _moments(name, moved)
-        distance = torch.sqrt(
-            (mean - state[f"{name}.mean"]) ** 2 + (std - state[f"{name}.std"]) ** 2
-        )
-        found["moved"] = distance.mean(2) / state[f"{name}.std"].mean(2)  # (PLACES, DEPTH)
-        found |= _chosen(found, controls)
-        new |= {f"{name}.{k}": moved[k] for k in _kept(name)}
-        new |= {f"{name}.mean": mean, f"{name}.std": std}
-        outputs |= {f"{name}_{k}": v for k, v in found.items()}
-    return new, outputs
-
-
-def _train_step(name: str, values: State, x: Tensor, y: Tensor, lr: Tensor):
-    """New values, and the loss with the change of each layer's gradient."""
-    net, groups = _net(name), ics.learned(_net(name))
-    names = [key for group in groups for key in group]
-    moved = dict(values)  # the count of noisy passes moves in it
-    with torch.enable_grad():
-        moved |= {k: values[k].detach().requires_grad_() for k in names}
-        learned = [moved[k] for k in names]
-        loss = F.cross_entropy(functional_call(net, moved, (x,)), y)
-        gradients = dict(zip(names, torch.autograd.grad(loss, learned), strict=True))
-    found = {"loss": loss.detach()} | _gradient_shift(net, values, gradients, x, y, lr)
-    moved |= {k: values[k] - lr * gradients[k] for k in names}
-    return moved, found
-
-
-def _gradient_shift(net: MLP, values: State, gradients: State, x, y, lr) -> dict[str, Tensor]:
-    """`ics.gradient_shift` of the hidden layers, all at once: copy k has layers 1 to k - 1 moved.
-
-    Returns "changed" ||G - G'|| / ||G|| and "cosine", each (DEPTH,).
-    """
-    groups = ics.learned(net)[:-1]
-    copies, weights = torch.arange(DEPTH), [group[0] for group in groups]
-    stacked = {k: v.expand(DEPTH, *v.shape) for k, v in values.items()}
-    for i, group in enumerate(groups):
-        below = (copies > i).float()
-        for key in group:
-            way = below.reshape(-1, *[1] * gradients[key].ndim)
-            stacked[key] = values[key] - lr * way * gradients[key]
-
-    def loss(own: State, rest: State) -> Tensor:
-        return F.cross_entropy(functional_call(net, {**rest, **own}, (x,)), y)
-
-    own = {k: stacked.pop(k) for k in weights}
-    after = vmap(grad(loss))(own, stacked)
-    pairs = [ics._compare(gradients[k], after[k][i]) for i, k in enumerate(weights)]
-    shift, norm, cosine = (torch.stack(column) for column in zip(*pairs, strict=True))
-    return {"changed": shift / norm, "cosine": cosine}
+    p = {k: v for k, v in state.items() if k not in ("seed", "count", "mean", "std")}
+    count = state["count"] + 1
+    m = x.shape[0]
+    both = trio.noise(m + _PROBE, state["seed"][0], count[0], controls["noise"])
+    (s, t), probe = [v[:, _PROBE:] for v in both], tuple(v[:, :_PROBE] for v in both)
+    loss, g = trio.gradients(p, list(p), x, y, (s, t), activation)
+    changed, cosine = trio.gradient_shift(p, g, lr, x, y, (s, t), activation)
+    p = {k: p[k] - lr * g[k] for k in p}
+    mean, std = _moments(p, probe, controls)
+    distance = torch.sqrt((mean - state["mean"]) ** 2 + (std - state["std"]) ** 2)
+    moved = distance.mean(3) / state["std"].mean(3)  # (PLACES, DEPTH, 3)
+    new = p | {"seed": state["seed"], "count": count, "mean": mean, "std": std}
+    found = {"loss": loss, "moved": moved.movedim(2, 0), "changed": changed, "cosine": cosine}
+    found |= _chosen(found, controls)
+    return new, {f"{n}_{k}": v[i] for i, n in enumerate(NETS) for k, v in found.items()}
 
 
 def _chosen(found: dict[str, Tensor], controls: dict[str, Tensor]) -> dict[str, Tensor]:
-    """What the readout says, of the chosen layer and place."""
+    """What the readout says, of the chosen layer and place: each (3,)."""
     layer, place = (controls[k].long().reshape(1) for k in ("layer", "place"))
-    at = {k: found[k].index_select(0, layer - 1)[0] for k in ("changed", "cosine")}
-    at["moved"] = found["moved"].index_select(0, place)[0].index_select(0, layer - 1)[0]
-    return {f"{k}_here": v for k, v in at.items()}
+    moved = found["moved"].index_select(1, place)[:, 0].index_select(1, layer - 1)[:, 0]
+    changed = found["changed"].index_select(1, layer - 1)[:, 0]
+    return {"moved_here": moved, "changed_here": changed}
 
 
 def _bindings() -> tuple[Binding, ...]:
@@ -172,7 +96,7 @@ ICS = Simulation(
         Choice("place", "distribution of the values", PLACES, PLACES[0]),
     ),
     compute=None,
-    figure=figure(),
+    figure=ics(),
     bindings=_bindings(),
     readout=(
         "Layer {layer:d}, in this step. Its values moved by {plain_moved_here:.2f} standard "
