@@ -81,10 +81,11 @@ ICS = Simulation(
     name="ics",
     title="Two measures of internal covariate shift",
     caption=(
-        "Three networks with the same data, seed and starting weights. Below the loss: how far the "
-        "distribution of a unit's values moved in this step, in its standard deviations; how much "
-        "the gradient of the layer's weights changes when the layers below take their step, in "
-        "parts of its own length; and whether it still points the same way (cosine 1)."
+        "Three networks with the same data, seed and starting weights. Under the loss, of one "
+        "layer: how far the distribution of a unit's values moved in this step, in standard "
+        "deviations; then the gradient G of the layer's weights against G′, the same after the "
+        "layers below took their step: by how much it changed, in parts of its own length, and "
+        "whether it still points the same way (cosine 1)."
     ),
     controls=(
         Choice("activation", "activation", ACTIVATIONS, "sigmoid", restart=True),

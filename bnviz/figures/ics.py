@@ -16,15 +16,15 @@ _ROWS = (  # output, heading, axis
     ("loss", "loss", {"range": [0, 3.2], "dtick": 1}),
     (
         "moved",
-        "distribution: moved in one step, in standard deviations",
+        "distribution: move in this step, in std",
         {"type": "log", "range": [-3.3, 1.3], "tickvals": [0.001, 0.01, 0.1, 1, 10]},
     ),
     (
         "changed",
-        "gradient: change when the layers below move, in parts of its length",
+        "gradient: ‖G − G′‖ / ‖G‖",
         {"type": "log", "range": [-3.3, 1.3], "tickvals": [0.001, 0.01, 0.1, 1, 10]},
     ),
-    ("cosine", "gradient: cosine of the angle before and after", {"range": [-1.05, 1.05]}),
+    ("cosine", "gradient: cosine of G and G′", {"range": [-1.05, 1.05]}),
 )
 _GAP = 0.06
 
