@@ -11,7 +11,7 @@ __all__ = ["get", "names"]
 _CHAPTERS = {
     "shift": ("drift",),
     "steps": ("scale-shift",),
-    "benefits": ("learning-rate", "weight-scale"),
+    "benefits": ("learning-rate", "init-scale", "weight-scale"),
 }
 
 

@@ -21,6 +21,7 @@ __all__ = ["INIT_SCALE", "network", "weights"]
 
 DEEPEST, WIDTH, CLASSES, EXAMPLES = 50, 32, 10, 64
 EPS, RATE = 1e-5, 0.1
+LEAST = 1e-12  # a smaller signal, beside values of 0.5, would be lost in rounding
 NETS = ("plain", "bn")
 
 
@@ -33,9 +34,14 @@ def weights(seed: Tensor) -> list[Tensor]:
     sizes = [rows * columns for rows, columns in shapes]
     parts = prng.uniform((sum(sizes),), seed, stream=0).double().split(sizes)
     return [
-        (12 / shape[1]) ** 0.5 * (part - 0.5).reshape(shape)
+        _exactly((12 / shape[1]) ** 0.5) * (part - 0.5).reshape(shape)
         for part, shape in zip(parts, shapes, strict=True)
     ]
+
+
+def _exactly(number: float) -> Tensor:
+    """A float64 tensor: a number of Python's would reach the exported graph through float32."""
+    return torch.tensor(number, dtype=torch.float64)
 
 
 @cache
@@ -82,19 +88,19 @@ def network(
 def _normalised(v: Tensor) -> Tensor:
     """x_hat over the batch; gamma is 1 and beta is 0, as before training."""
     centred = v - v.mean(1, keepdim=True)
-    return centred / torch.sqrt((centred**2).mean(1, keepdim=True) + EPS)
+    return centred / torch.sqrt((centred * centred).mean(1, keepdim=True) + _exactly(EPS))
 
 
 def _rms(v: Tensor) -> Tensor:
-    return (v**2).mean((1, 2)).sqrt()  # (2,)
+    return (v * v).mean((1, 2)).sqrt()  # (2,)
 
 
 def compute(scale: Tensor, activation: Tensor, depth: Tensor, seed: Tensor) -> dict[str, Tensor]:
     """What each layer does, (DEEPEST,) for each net; NaN beyond the depth."""
     vs, hs, dhs, ws = network(scale.double(), activation, depth, seed)
-    update = [RATE / EXAMPLES * _rms(g) / _rms(w.detach()) for w, g in ws]
+    update = [_exactly(RATE / EXAMPLES) * _rms(g) / _rms(w.detach()) for w, g in ws]
     rows = {
-        "signal": [_rms(h - h.mean(1, keepdim=True)) for h in hs],
+        "signal": [_rms(h - h.mean(1, keepdim=True)).clamp(min=LEAST) for h in hs],
         "gradient": [_rms(g) for g in dhs],
         "weight": [_rms(g) / EXAMPLES for _, g in ws],
         "update": update,
@@ -123,11 +129,11 @@ INIT_SCALE = Explorer(
     caption=(
         "Untrained networks of 2 to 50 layers, the same random weights without and with BN. Each "
         "point is a layer; the input is at the left. Signal: how much a unit's output differs from "
-        "digit to digit. Gradient: what reaches that output from the loss. Look for levels that "
+        "digit to digit. Gradient: what reaches that output from the loss. Look for lines that "
         "stay level."
     ),
     controls=(
-        Slider("scale", "initial weight scale", 0.1, 6.3095734, 1, 0.05, scale="log10"),
+        Slider("scale", "initial weight scale", 0.1, 5.0118723, 1, 0.05, scale="log10"),
         Choice("activation", "activation", ACTIVATIONS, "tanh"),
         Slider("depth", "hidden layers", 2, DEEPEST, 30, 1, format="d"),
         Slider("seed", "weights drawn with seed", 0, 9, 0, 1, format="d"),

@@ -19,7 +19,6 @@ __all__ = ["LEARNING_RATE"]
 SIZES = (64, 40, 40, 40, 10)  # as in the stored sweep `learning-rate`
 RATES = tuple(k / 3 for k in range(-9, 7))  # log10 of the rates of that sweep
 NETS = ("plain", "bn")
-TOP = 4.0  # end of the loss axis; what is higher is drawn there
 
 
 @cache
@@ -114,16 +113,16 @@ LEARNING_RATE = Simulation(
         Slider("scale", "initial weight scale", 0.1, 10, 1, 0.1, scale="log10", restart=True),
         Slider(
             "momentum",
-            "BN momentum (weight of the new batch)",
+            "BN momentum (new batch)",
             0,
             1,
             0.1,
             0.01,
-            note="old statistics keep {other}",
+            note="old keeps {other}",
         ),
     ),
     compute=None,
-    figure=learning_rate(TOP),
+    figure=learning_rate(),
     bindings=_bindings(),
     readout=(
         "At learning rate {lr:.3g}, without BN: loss {plain_loss:.2f}, {plain_test:.0%} of the "
@@ -134,5 +133,6 @@ LEARNING_RATE = Simulation(
     observe=observe,
     rows=len(digits().x_train),
     watch={"plain_loss": "without BN", "bn_loss": "with BN"},
+    history=300,
     preview=300,
 )

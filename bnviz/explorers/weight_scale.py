@@ -133,8 +133,8 @@ WEIGHT_SCALE = Explorer(
     bindings=_bindings(),
     readout=(
         "a = {a:.3g}. With BN the output moves by at most {output_off:.1e}; gradient towards u "
-        "× {bn_du_ratio:.3f}, gradient of W × {bn_dw_ratio:.2e}, which is 1/a up to a share of "
-        "{inverse_off:.1e}. Without BN: gradient towards u × {plain_du_ratio:.2e}, gradient of W "
-        "× {plain_dw_ratio:.2f}."
+        "× {bn_du_ratio:.3g}, gradient of W × {bn_dw_ratio:.3g}, which is 1/a up to a share of "
+        "{inverse_off:.1e}. Without BN: gradient towards u × {plain_du_ratio:.3g}, gradient of W "
+        "× {plain_dw_ratio:.3g}."
     ),
 )

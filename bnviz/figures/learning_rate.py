@@ -16,7 +16,7 @@ _SPLIT = 0.47  # top of the lower panel, along the paper
 _SHOWN = "tanh"  # the activation whose stored curves are drawn first
 
 
-def learning_rate(top: float) -> dict:
+def learning_rate() -> dict:
     """Loss and test accuracy while training; accuracy against the rate in the stored runs."""
     sweep = load("learning-rate")["summary"]
     fig = go.Figure()
@@ -30,12 +30,12 @@ def learning_rate(top: float) -> dict:
     for uid, label, colour in _NETS:
         _now(fig, uid, label, colour)
     fig.update_layout(
-        height=560, margin={"l": 44, "r": 16, "t": 26, "b": 44}, showlegend=False, **_axes(top)
+        height=560, margin={"l": 44, "r": 16, "t": 26, "b": 44}, showlegend=False, **_axes()
     )
     for text, x, y in (
-        ("<b>loss</b>", 0, 1),
+        ("<b>loss</b> (log scale)", 0, 1),
         ("<b>test accuracy</b>", 0.54, 1),
-        ("<b>stored runs</b>: test accuracy after 300 steps, by learning rate", 0, _SPLIT - 0.045),
+        ("<b>stored runs</b>: accuracy after 300 steps", 0, _SPLIT - 0.045),
     ):
         fig.add_annotation(note(text, x, y + 0.006, "left", "bottom"))
     for (_, label, colour), x, y in zip(_NETS, (-1.62, 0.62), (0.2, 0.75), strict=True):
@@ -44,18 +44,19 @@ def learning_rate(top: float) -> dict:
     return as_dict(fig)
 
 
-def _axes(top: float) -> dict[str, Any]:
+def _axes() -> dict[str, Any]:
     time = {"range": [0, 300], "fixedrange": True, "nticks": 4, "showgrid": False,
             "title": {"text": "training step"}, "tickangle": 0}  # fmt: skip
     share = {"range": [0, 1.02], "fixedrange": True, "tickformat": ".0%", "tickvals": [0, 0.5, 1]}
     upper = [_SPLIT + 0.11, 1]
     return {
         "xaxis": {**time, "domain": [0, 0.46], "anchor": "y"},
-        "yaxis": {"range": [0, top], "domain": upper, "anchor": "x", "fixedrange": True,
-                  "nticks": 5},
+        "yaxis": {"type": "log", "range": [-2, 3], "domain": upper, "anchor": "x",
+                  "fixedrange": True, "tickvals": [0.01, 0.1, 1, 10, 100, 1000],
+                  "ticktext": ["0.01", "0.1", "1", "10", "100", "1000"]},
         "xaxis2": {**time, "domain": [0.54, 1], "anchor": "y2"},
         "yaxis2": {**share, "domain": upper, "anchor": "x2"},
-        "xaxis3": {"range": [-3.05, 2.05], "domain": [0, 1], "anchor": "y3", "fixedrange": True,
+        "xaxis3": {"range": [-3.05, 2.05], "zeroline": False, "domain": [0, 1], "anchor": "y3", "fixedrange": True,
                    "tickvals": [-3, -2, -1, 0, 1, 2], "tickangle": 0,
                    "ticktext": ["0.001", "0.01", "0.1", "1", "10", "100"],
                    "title": {"text": "learning rate (log scale)"}},
