@@ -12,15 +12,26 @@ from torch.nn import functional as F
 
 from bnviz import measures
 from bnviz.data import digits
-from bnviz.experiments.experiment import Experiment, Row, between, grid
+from bnviz.experiments.experiment import Experiment, Row, between
 from bnviz.nets import MLP, BatchNorm, initialise
 from bnviz.prng import Shuffler
 
-__all__ = ["SEVEN_CHANGES", "SmallCNN", "distorted", "dropping", "fit"]
+__all__ = ["SEVEN_CHANGES", "VARIANTS", "SmallCNN", "distorted", "dropping", "fit"]
 
 SIZES, BATCH, LR = (64, 40, 40, 40, 10), 32, 0.2
 FEW = 300  # training images where overfitting is to be seen
 SHORT, LONG = 150, 1200
+# name: what is changed, its value, steps
+VARIANTS = {
+    **{f"dropout-{p}": ("dropout", p / 100, 600) for p in (0, 10, 20, 50)},
+    **{f"l2-{k}": ("l2", k / 10000, 600) for k in (0, 10, 30, 100, 300)},
+    **{f"decay-{k}-{n}": ("decay", {"none": 0.0, "slow": 1.5, "fast": 9.0}[k], n)
+       for n in (150, 600) for k in ("none", "slow", "fast")},
+    **{f"lrn-{k}": ("lrn", k == "on", 200) for k in ("off", "on")},
+    **{f"shuffling-{k}": ("shuffling", k == "fresh", 600) for k in ("fixed", "fresh")},
+    **{f"distortions-{s}-{n}": ("distortions", s / 100, n)
+       for n in (SHORT, LONG) for s in (0, 25, 50)},
+}  # fmt: skip
 _STREAM = 1000  # generators of masks and distortions: seed + this
 
 
@@ -106,13 +117,13 @@ def _fixed_batches(n: int, seed: int) -> Callable[[], Tensor]:
 
 def run(cell: Row) -> Row:
     """Train one network with one change; accuracy in evaluation mode."""
-    change, value, seed = cell["change"], cell["value"], cell["seed"]
+    (change, value, steps), seed = VARIANTS[cell["variant"]], cell["seed"]
     data, bn, generator = digits(), cell["net"] == "bn", torch.Generator()
     generator.manual_seed(_STREAM + seed)
     few = change in ("dropout", "l2", "shuffling", "distortions")
     x, y = (data.x_train[:FEW], data.y_train[:FEW]) if few else (data.x_train, data.y_train)
     lrn = change == "lrn"
-    net = SmallCNN(bn, value == 1) if lrn else MLP(SIZES, norm=bn, activation="relu")
+    net = SmallCNN(bn, value) if lrn else MLP(SIZES, norm=bn, activation="relu")
     net.load_state_dict(initialise(net, seed, math.sqrt(2)))
     shuffler, options = Shuffler(len(x), seed), {}
     batches = lambda: shuffler.take(BATCH)  # noqa: E731
@@ -122,11 +133,11 @@ def run(cell: Row) -> Row:
         options["l2"] = value
     elif change == "decay":
         options["rate"] = lambda progress: LR * math.exp(-value * progress)
-    elif change == "shuffling" and value == 0:
+    elif change == "shuffling" and not value:
         batches = _fixed_batches(len(x), seed)
     elif change == "distortions":
         options["change"] = lambda x: distorted(x, value, generator)
-    fit(net, x, y, batches, cell["steps"], **options)
+    fit(net, x, y, batches, cell.get("steps", steps), **options)
     return _accuracies(net, x, y)
 
 
@@ -138,27 +149,20 @@ def _accuracies(net: nn.Module, x: Tensor, y: Tensor) -> Row:
 
 
 def summarise(rows: list[Row]) -> dict:
-    """Test accuracy and gap by change, net, steps and value; how the best value compares."""
-    summary: dict = {}
+    """Test accuracy over the seeds, and the median on the training images, by variant and net."""
+    groups: dict = {}
     for row in rows:
-        key = f"{row['change']} {row['net']} {row['steps']}"
-        summary.setdefault(key, {}).setdefault(f"{row['value']:g}", []).append(row)
+        groups.setdefault(row["variant"], {}).setdefault(row["net"], []).append(row)
     return {
-        key: {
-            value: {"test": between(r["test"] for r in same),
-                    "train": between(r["train"] for r in same)["median"]}
-            for value, same in values.items()
+        variant: {
+            net: {
+                **between(r["test"] for r in same),
+                "train": between(r["train"] for r in same)["median"],
+            }
+            for net, same in nets.items()
         }
-        for key, values in summary.items()
-    }  # fmt: skip
-
-
-_NETS = ("plain", "bn")
-_SEEDS = range(5)
-
-
-def _cells(change: str, values: tuple, steps: tuple[int, ...]) -> tuple[Row, ...]:
-    return grid(change=(change,), net=_NETS, value=values, steps=steps, seed=_SEEDS)
+        for variant, nets in groups.items()
+    }
 
 
 SEVEN_CHANGES = Experiment(
@@ -172,21 +176,15 @@ SEVEN_CHANGES = Experiment(
         "network": "3 hidden layers of 40, ReLU, initial scale sqrt 2; lrn: 2 convolutions of 12",
         "batch": BATCH,
         "lr": LR,
-        "dropout": "share dropped after every activation",
-        "l2": "factor of the weights in the gradient; weight matrices only",
-        "decay": "lr * exp(-value * share of the steps made)",
-        "lrn": "1 with local response normalisation, 0 without",
-        "shuffling": "1 fresh batches in every epoch, 0 the same batches in another order",
-        "distortions": "strength s: each image times 1 + s z, plus s z', z and z' normal",
+        "dropout": "per cent of outputs dropped after every activation; 600 steps",
+        "l2": "factor of the weight matrices in the gradient, in units of 0.0001; 600 steps",
+        "decay": "lr * exp(-k * share of the steps made), k = 0, 1.5, 9; 150 or 600 steps",
+        "lrn": "local response normalisation in a small CNN; 200 steps",
+        "shuffling": "fresh batches in every epoch, or fixed ones in another order; 600 steps",
+        "distortions": "per cent: each image times 1 + s z, plus s z', z and z' normal; "
+        f"{SHORT} or {LONG} steps",
     },
-    cells=(
-        *_cells("dropout", (0.0, 0.1, 0.2, 0.5), (600,)),
-        *_cells("l2", (0.0, 0.001, 0.003, 0.01, 0.03), (600,)),
-        *_cells("decay", (0.0, 1.5, 9.0), (150, 600)),
-        *_cells("lrn", (0, 1), (200,)),
-        *_cells("shuffling", (0, 1), (600,)),
-        *_cells("distortions", (0.0, 0.25, 0.5), (SHORT, LONG)),
-    ),
+    grid={"variant": tuple(VARIANTS), "net": ("plain", "bn"), "seed": tuple(range(5))},
     run=run,
     summarise=summarise,
 )

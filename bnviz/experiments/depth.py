@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from bnviz import measures
 from bnviz.data import digits
-from bnviz.experiments.experiment import Experiment, Row, between, grid
+from bnviz.experiments.experiment import Experiment, Row, between
 from bnviz.nets import MLP, initialise
 from bnviz.record import inputs_of
 from bnviz.train import DivergenceError, train
@@ -20,6 +20,8 @@ RATES = (0.03, 0.3, 3.0)
 ACTIVATIONS = ("sigmoid", "tanh")
 WIDTH, STEPS, BATCH, PROBE = 32, 200, 64, 256
 TRAINS = 0.8
+# name: BN, initial scale; the plain net has two, because with BN the scale hardly matters
+NETS = {"plain": (False, 1.0), "plain-wide": (False, 4.0), "bn": (True, 1.0)}
 
 
 def run(cell: Row) -> Row:
@@ -31,8 +33,9 @@ def run(cell: Row) -> Row:
     """
     data, depth = digits(), cell["depth"]
     sizes = (64, *[WIDTH] * depth, 10)
-    net = MLP(sizes, norm=cell["net"] == "bn", activation=cell["activation"])
-    net.load_state_dict(initialise(net, cell["seed"], cell["scale"]))
+    norm, scale = NETS[cell["net"]]
+    net = MLP(sizes, norm=norm, activation=cell["activation"])
+    net.load_state_dict(initialise(net, cell["seed"], scale))
     start = {"gradient": _gradient_ratio(net), "saturated": _saturated(net)}
     steps = cell.get("steps", STEPS)
     try:
@@ -70,8 +73,8 @@ def summarise(rows: list[Row]) -> dict:
     """For each activation, net and depth: the best setting by the median over its seeds."""
     summary: dict = {"depths": list(DEPTHS), "best": {}, "trains_up_to": {}}
     for activation, net in itertools.product(ACTIVATIONS, ("plain", "bn")):
-        key = f"{activation} {net}"
-        chosen = [r for r in rows if (r["activation"], r["net"]) == (activation, net)]
+        key = f"{activation}-{net}"
+        chosen = [r for r in rows if r["activation"] == activation and r["net"].startswith(net)]
         best = [_best([r for r in chosen if r["depth"] == depth]) for depth in DEPTHS]
         summary["best"][key] = {name: [b[name] for b in best] for name in best[0]}
         good = [d for d, b in zip(DEPTHS, best, strict=True) if b["min"] >= TRAINS]
@@ -82,23 +85,16 @@ def summarise(rows: list[Row]) -> dict:
 def _best(rows: list[Row]) -> dict:
     """Accuracy over the seeds at the rate and scale with the highest median."""
     found = []
-    for scale, lr in sorted({(r["scale"], r["lr"]) for r in rows}):
-        same = [r for r in rows if (r["scale"], r["lr"]) == (scale, lr)]
+    for net, lr in sorted({(r["net"], r["lr"]) for r in rows}):
+        same = [r for r in rows if (r["net"], r["lr"]) == (net, lr)]
         gradient = between(r["gradient"] for r in same)
         found.append({
-            "scale": scale, "lr": lr, **between(r["accuracy"] for r in same),
+            "scale": NETS[net][1], "lr": lr, **between(r["accuracy"] for r in same),
             "gradient": gradient["median"],
             "saturated": between(r["saturated"] for r in same)["median"],
             "saturated_end": between(r["saturated_end"] for r in same)["median"],
         })  # fmt: skip
     return max(found, key=lambda f: (f["median"], f["min"]))
-
-
-def _cells() -> tuple[Row, ...]:
-    """The plain net may choose between two initial scales; with BN the scale hardly matters."""
-    axes = {"activation": ACTIVATIONS, "depth": DEPTHS, "lr": RATES, "seed": range(5)}
-    plain = grid(net=("plain",), scale=(1.0, 4.0), **axes)
-    return plain + grid(net=("bn",), scale=(1.0,), **axes)
 
 
 DEPTH = Experiment(
@@ -109,6 +105,7 @@ DEPTH = Experiment(
     settings={
         "data": "digits",
         "network": f"hidden layers of {WIDTH}",
+        "nets": "initial scale: plain 1, plain-wide 4, bn 1",
         "steps": STEPS,
         "batch": BATCH,
         "gradient": "log10 ||dL/dW|| of hidden layer 1 over the last hidden layer, before training",
@@ -116,7 +113,8 @@ DEPTH = Experiment(
         "best": "the setting with the highest median over the seeds; plain also chooses the scale",
         "trains_up_to": f"largest depth at which every seed reaches {TRAINS}",
     },
-    cells=_cells(),
+    grid={"activation": ACTIVATIONS, "net": tuple(NETS), "depth": DEPTHS, "lr": RATES,
+          "seed": tuple(range(5))},
     run=run,
     summarise=summarise,
-)
+)  # fmt: skip

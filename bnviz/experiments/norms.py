@@ -1,11 +1,9 @@
 """How the weights grow in training, without weight decay: BN lets them grow, then settle."""
 
-import itertools
-
-import torch
+import contextlib
 
 from bnviz.data import digits
-from bnviz.experiments.experiment import Experiment, Row, between, grid, rounded
+from bnviz.experiments.experiment import Experiment, Row, between, rounded
 from bnviz.nets import MLP, initialise
 from bnviz.train import DivergenceError, Step, train
 
@@ -50,11 +48,9 @@ def run(cell: Row) -> Row:
     net = MLP(SIZES, norm=cell["net"] == "bn", activation="relu")
     net.load_state_dict(initialise(net, cell["seed"]))
     watch = _Norms(net, cell["lr"])
-    try:
+    with contextlib.suppress(DivergenceError):
         train(net, digits(), steps=cell.get("steps", STEPS), batch_size=BATCH, lr=cell["lr"],
               seed=cell["seed"], on_step=watch)  # fmt: skip
-    except DivergenceError:
-        pass
     missing = [float("nan")] * (len(RECORDED) - len(watch.norms))
     return {
         "norm": rounded(watch.norms + missing, 4),
@@ -64,29 +60,34 @@ def run(cell: Row) -> Row:
 
 
 def summarise(rows: list[Row]) -> dict:
-    """Norm over its start by step, growth in the first and the second half, the law's error."""
-    summary: dict = {"recorded": list(RECORDED), "by_setting": {}}
-    half = RECORDED.index(STEPS // 2)
-    for net, lr in itertools.product(("plain", "bn"), RATES):
-        chosen = [r for r in rows if (r["net"], r["lr"]) == (net, lr)]
-        ended = [r for r in chosen if r["norm"][-1] is not None]
-        columns = zip(*(r["norm"] for r in ended), strict=True)
-        summary["by_setting"][f"{net} {lr:g}"] = {
-            "runs": len(ended),
-            "norm": [between(c)["median"] for c in columns],
-            "first_half": between(r["norm"][half] - r["norm"][0] for r in ended),
-            "second_half": between(r["norm"][-1] - r["norm"][half] for r in ended),
-            "law_off_by": between(abs(r["predicted"][-1] / r["norm"][-1] - 1) for r in ended),
-            "largest_cosine": max((r["cosine"] for r in ended), default=None),
-        }
+    """Norm over its start by step, growth in each half, the law's error; lists go by rate."""
+    summary: dict = {"recorded": list(RECORDED), "rates": list(RATES), "nets": {}}
+    for net in ("plain", "bn"):
+        by_rate = [_describe([r for r in rows if (r["net"], r["lr"]) == (net, lr)]) for lr in RATES]
+        summary["nets"][net] = {key: [d[key] for d in by_rate] for key in by_rate[0]}
     return summary
+
+
+def _describe(rows: list[Row]) -> dict:
+    half = RECORDED.index(STEPS // 2)
+    ended = [r for r in rows if r["norm"][-1] is not None]
+    curves = [r["norm"] for r in ended]
+    errors = (abs(r["predicted"][-1] / r["norm"][-1] - 1) for r in ended)
+    return {
+        "runs": len(ended),
+        "norm": [between(c)["median"] for c in zip(*curves, strict=True)],
+        "first_half": between(rounded(c[half] - c[0]) for c in curves),
+        "second_half": between(rounded(c[-1] - c[half]) for c in curves),
+        "law_off_by": between(rounded(error) for error in errors),
+        "largest_cosine": max((r["cosine"] for r in ended), default=None),
+    }
 
 
 WEIGHT_NORM = Experiment(
     name="weight-norm",
     title="The norm of a weight matrix in training, without weight decay",
     claims=("C26",),
-    question="Does the weight norm settle with BN, and does it grow by the law of orthogonal steps?",
+    question="Does the norm settle with BN, and does it grow by the law of orthogonal steps?",
     settings={
         "data": "digits",
         "network": "3 hidden layers of 40, ReLU; hidden layer 2 is measured",
@@ -97,7 +98,7 @@ WEIGHT_NORM = Experiment(
         "predicted": "root of ||W||^2 + sum of lr^2 ||G||^2, over the start",
         "cosine": "largest |cosine| between the gradient and the weights over all steps",
     },
-    cells=grid(net=("plain", "bn"), lr=RATES, seed=range(5)),
+    grid={"net": ("plain", "bn"), "lr": RATES, "seed": tuple(range(5))},
     run=run,
     summarise=summarise,
     digits=4,

@@ -7,7 +7,7 @@ import torch
 
 from bnviz import measures
 from bnviz.data import digits
-from bnviz.experiments.experiment import Experiment, Row, between, grid
+from bnviz.experiments.experiment import Experiment, Row, between
 from bnviz.nets import ACTIVATIONS, MLP, initialise
 from bnviz.train import DivergenceError, train
 
@@ -16,7 +16,7 @@ __all__ = ["LEARNING_RATE", "NETS", "RATES", "SIZES", "THRESHOLDS", "band"]
 RATES = tuple(round(10 ** (k / 3), 6) for k in range(-9, 7))  # 0.001 to 100, three in a decade
 SIZES = (64, 40, 40, 40, 10)
 STEPS, BATCH = 300, 32
-THRESHOLDS = (0.8, 0.9, 0.95)
+THRESHOLDS = (80, 90, 95)  # per cent
 NETS = ("plain", "bn")
 
 
@@ -50,9 +50,7 @@ def band(curve: list[float], rates: tuple[float, ...], threshold: float) -> dict
     """
     runs = [
         list(group)
-        for good, group in itertools.groupby(
-            range(len(curve)), key=lambda k: curve[k] >= threshold
-        )
+        for good, group in itertools.groupby(range(len(curve)), key=lambda k: curve[k] >= threshold)
         if good
     ]
     if not runs:
@@ -70,10 +68,10 @@ def summarise(rows: list[Row]) -> dict:
         chosen = [r for r in rows if (r["activation"], r["net"]) == (activation, net)]
         by_rate = [[r["accuracy"] for r in chosen if r["lr"] == lr] for lr in RATES]
         spread = [between(values) for values in by_rate]
-        key = f"{activation} {net}"
+        key = f"{activation}-{net}"
         summary["curves"][key] = {k: [s[k] for s in spread] for k in ("median", "min", "max")}
         worst = [s["min"] for s in spread]
-        summary["bands"][key] = {str(t): band(worst, RATES, t) for t in THRESHOLDS}
+        summary["bands"][key] = {str(t): band(worst, RATES, t / 100) for t in THRESHOLDS}
         top = max(range(len(RATES)), key=lambda k: spread[k]["median"])
         summary["best"][key] = {"lr": RATES[top], **spread[top]}
     return summary
@@ -91,9 +89,9 @@ LEARNING_RATE = Experiment(
         "steps": STEPS,
         "batch": BATCH,
         "accuracy": "on the test images, in evaluation mode: with running statistics",
-        "bands": f"every seed reaches {', '.join(map(str, THRESHOLDS))}",
+        "bands": f"every seed reaches {', '.join(map(str, THRESHOLDS))} %",
     },
-    cells=grid(activation=ACTIVATIONS, net=NETS, lr=RATES, seed=range(5)),
+    grid={"activation": ACTIVATIONS, "net": NETS, "lr": RATES, "seed": tuple(range(5))},
     run=run,
     summarise=summarise,
     notes=("Runs that are not finite count as 0.1, the accuracy of guessing.",),

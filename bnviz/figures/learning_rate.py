@@ -56,7 +56,8 @@ def _axes() -> dict[str, Any]:
                   "ticktext": ["0.01", "0.1", "1", "10", "100", "1000"]},
         "xaxis2": {**time, "domain": [0.54, 1], "anchor": "y2"},
         "yaxis2": {**share, "domain": upper, "anchor": "x2"},
-        "xaxis3": {"range": [-3.05, 2.05], "zeroline": False, "domain": [0, 1], "anchor": "y3", "fixedrange": True,
+        "xaxis3": {"range": [-3.05, 2.05], "zeroline": False, "domain": [0, 1],
+                   "anchor": "y3", "fixedrange": True,
                    "tickvals": [-3, -2, -1, 0, 1, 2], "tickangle": 0,
                    "ticktext": ["0.001", "0.01", "0.1", "1", "10", "100"],
                    "title": {"text": "learning rate (log scale)"}},
@@ -67,7 +68,7 @@ def _axes() -> dict[str, Any]:
 def _stored(fig, sweep, activation, uid, label, colour) -> None:
     """A band from the worst seed to the best, and the median."""
     rates = np.log10(sweep["rates"]).round(4)
-    curves = sweep["curves"][f"{activation} {uid}"]
+    curves = sweep["curves"][f"{activation}-{uid}"]
     r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     for edge in ("min", "max", "median"):
         middle = edge == "median"

@@ -90,7 +90,11 @@ def _axes(lowest: float) -> dict:
     ratio = {"range": [-3.4, 3.4], "tickvals": [-3, -2, -1, 0, 1, 2, 3],
              "ticktext": ["0.001", "", "0.1", "1", "10", "", "1000"]}  # fmt: skip
     powers = [-12, -9, -6, -3, 0]
-    tens = {"range": [lowest - 0.6, 1.4], "tickvals": powers, "ticktext": [f"1e{p}" if p else "1" for p in powers]}
+    tens = {
+        "range": [lowest - 0.6, 1.4],
+        "tickvals": powers,
+        "ticktext": [f"1e{p}" if p else "1" for p in powers],
+    }
     values = {"range": [-4, 4], "tickvals": [-4, -2, 0, 2, 4]}
     panels = (
         ("", _LEFT, _UPPER, values, values, "output at a = 1"),
