@@ -62,7 +62,8 @@ class Explorer:
         figure: a plotly figure as a dict, with fixed axes; every bound trace has a `uid`.
         bindings: which output drives what.
         readout: one sentence with numbers, such as "mean {mean:.2f}, layer {means[4]:.1f}".
-            Names are outputs and controls; formats are .Nf, .Ne, .N% and d.
+            Names are outputs and controls; formats are .Nf, .Ne, .N% and d, or words, one for each
+            of the numbers 0, 1, 2, ...: "{stage:|the batch|its mean}".
 
     Raises:
         ValueError: for a bad name, a repeated control, or a binding to a trace that is not there.
@@ -189,13 +190,20 @@ class Simulation(Explorer):
 def readable(number: float, spec: str) -> str:
     """A number in Python's format language, also one that is not finite; `page/format.js` agrees.
 
+    A format that begins with "|" lists words for 0, 1, 2, ...; beyond them the nearest counts.
+
     >>> readable(-0.04, ".1f"), readable(float("nan"), ".1f"), readable(31.6, "d")
     ('0.0', 'not a number', '32')
+    >>> readable(1.0, "|none|one|many"), readable(7.0, "|none|one|many")
+    ('one', 'many')
     """
     if math.isnan(number):
         return "not a number"
     if math.isinf(number):
         return "infinite" if number > 0 else "minus infinite"
+    if spec.startswith("|"):
+        words = spec[1:].split("|")
+        return words[min(max(round(number), 0), len(words) - 1)]
     text = format(round(number) if spec == "d" else number, spec)
     return re.sub(r"^-(0(\.0*)?%?)$", r"\1", text)  # no minus sign before a zero
 

@@ -10,7 +10,8 @@ __all__ = ["get", "names"]
 # chapter -> its figures, in the order of the book; `scale-shift` lives in scale_shift.py
 _CHAPTERS = {
     "shift": ("drift",),
-    "steps": ("scale-shift",),
+    "steps": ("normalize", "scale-shift", "epsilon", "batch-statistics", "axes"),
+    "backprop": ("backward-steps", "batch-coupling", "gradient-projection"),
     "benefits": ("learning-rate", "init-scale", "weight-scale"),
 }
 
