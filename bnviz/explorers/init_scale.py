@@ -130,7 +130,7 @@ INIT_SCALE = Explorer(
         "Untrained networks of 2 to 50 layers, the same random weights without and with BN. Each "
         "point is a layer; the input is at the left. Signal: how much a unit's output differs from "
         "digit to digit. Gradient: what reaches that output from the loss. Look for lines that "
-        "stay level."
+        "stay level. Signals below 1e-12 count as 1e-12."
     ),
     controls=(
         Slider("scale", "initial weight scale", 0.1, 5.0118723, 1, 0.05, scale="log10"),
