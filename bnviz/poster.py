@@ -125,7 +125,7 @@ class _Canvas:
         axis = self.axes[reference.removesuffix(" domain")]
         if reference.endswith(" domain"):
             return axis.start + value * axis.length
-        (at,) = axis.pixels([value])
+        (at,) = axis.pixels([10**value if axis.log else value])  # plotly counts in exponents here
         return at
 
     def _annotation(self, a: dict) -> None:

@@ -26,6 +26,11 @@ _MODULES = {
     "convergence-longer": "convergence",
     "convergence-tanh-relu": "convergence",
     "whitening-cost": "whitening",
+    "learning-rate": "rates",
+    "depth": "depth",
+    "weight-norm": "norms",
+    "steps-ratio": "headline",
+    "seven-changes": "changes",
 }
 
 
