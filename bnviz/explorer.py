@@ -32,6 +32,12 @@ class Binding:
         index: picks an element of the output's first axes; () takes the whole.
         append: a Simulation adds the value to a history instead: a scalar to a curve, a vector as
             one more column of a heatmap. The trace's x then counts steps.
+        by: of an appended array, the controls that choose which element is drawn, one per axis,
+            each counted from its first value. All elements are kept, so a choice of layer or unit
+            changes what is shown of a run and does not begin another.
+
+    Raises:
+        ValueError: for `by` without `append`; else the function itself can choose.
     """
 
     output: str
@@ -39,9 +45,13 @@ class Binding:
     attribute: str
     index: tuple[int, ...] = ()
     append: bool = False
+    by: tuple[str, ...] = ()
 
     def __post_init__(self):
         object.__setattr__(self, "index", tuple(self.index))
+        object.__setattr__(self, "by", tuple(self.by))
+        if self.by and not self.append:
+            raise ValueError(f"{self.trace}: {self.by} choose from a history; set append=True")
 
     def pick(self, outputs: dict[str, Tensor]) -> Tensor:
         """The bound part of the outputs. Raises KeyError for an unknown output."""
@@ -90,6 +100,8 @@ class Explorer:
         for binding in self.bindings:
             if binding.trace not in traces:
                 raise ValueError(f"{self.name}: no trace has the uid {binding.trace!r}")
+            if not set(binding.by) <= set(names):
+                raise ValueError(f"{self.name}: no control is called as in {binding.by}")
 
     def defaults(self) -> dict[str, float | str | bool]:
         """Start value of each control, by name."""
@@ -116,6 +128,15 @@ class Explorer:
         with torch.no_grad():
             return self.compute(**self.tensors(values))
 
+    def places(self, numbers: dict[str, float]) -> dict[Binding, tuple[int, ...]]:
+        """Which element each binding with `by` draws, for these control numbers."""
+        first = {c.name: getattr(c, "min", 0) for c in self.controls}
+        return {
+            binding: tuple(round(numbers[name] - first[name]) for name in binding.by)
+            for binding in self.bindings
+            if binding.by
+        }
+
     def say(self, values: dict[str, float], outputs: dict[str, Tensor]) -> str:
         """The readout for these control numbers and outputs."""
         return _Readout().format(self.readout, **{**values, **outputs})
@@ -129,7 +150,9 @@ class Explorer:
             "caption": self.caption,
             "controls": [control_to_dict(c) for c in self.controls],
             "figure": self.figure,
-            "bindings": [asdict(b) | {"index": list(b.index)} for b in self.bindings],
+            "bindings": [
+                asdict(b) | {"index": list(b.index), "by": list(b.by)} for b in self.bindings
+            ],
             "readout": self.readout,
         }
 
