@@ -1,4 +1,4 @@
-"""`moving-average`: a stream of batch statistics, and three ways of estimating what is behind it."""
+"""`moving-average`: a stream of batch statistics, and three estimates of what is behind it."""
 
 import torch
 from torch import Tensor
@@ -52,7 +52,12 @@ def exponential_weights(w: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def compute(
-    truth: Tensor, momentum: Tensor, batch: Tensor, seed: Tensor, corrected: Tensor, unbiased: Tensor
+    truth: Tensor,
+    momentum: Tensor,
+    batch: Tensor,
+    seed: Tensor,
+    corrected: Tensor,
+    unbiased: Tensor,
 ) -> dict[str, Tensor]:
     """All estimates are sums over the batches, so each is one matrix product."""
     true_mean, true_var = true_statistics(truth)
@@ -105,8 +110,8 @@ MOVING_AVERAGE = Explorer(
     caption=(
         "Dots: the statistics of one batch after another. The dashed line is the truth behind "
         "them, which the estimates try to follow. Look at three places: the first batches, the "
-        "change in the truth, and the end. The lowest panel shows how much each batch counts in the "
-        "last exponential average, compared with the newest one."
+        "change in the truth, and the end. The lowest panel shows how much each batch counts in "
+        "the last exponential average, compared with the newest one."
     ),
     controls=(
         Choice("truth", "the truth", TRUTHS, "jumps"),
@@ -119,12 +124,12 @@ MOVING_AVERAGE = Explorer(
             0.1,
             scale="log10",
             format=".3f",
-            note="weight of the old value {other}",
+            note="old value {other}",
         ),
         Slider("batch", "batch size", 2, LARGEST, 16, 1, scale="log2", format="d"),
         Slider("seed", "stream number", 0, 20, 0, 1, format="d"),
-        Toggle("corrected", "correct the start: divide by 1 − (1 − momentum)ᵗ", False),
-        Toggle("unbiased", "unbiased batch variance: divide by m − 1", True),
+        Toggle("corrected", "correct the start", False),
+        Toggle("unbiased", "unbiased variance (÷ m − 1)", True),
     ),
     compute=compute,
     figure=moving_average(T, FRESH),
@@ -134,7 +139,7 @@ MOVING_AVERAGE = Explorer(
         "Exponential: {last_exponential_mean:.2f} and {last_exponential_var:.2f}; "
         "cumulative: {last_cumulative_mean:.2f} and {last_cumulative_var:.2f}; "
         "population: {last_population_mean:.2f} and {last_population_var:.2f}. "
-        "The exponential mean is off by {off_mean:.2f} over the last 50 batches (root mean square). "
+        "The exponential mean is off by {off_mean:.2f} (root mean square, last 50 batches). "
         "It remembers about {memory:.0f} batches; its start still counts {start:.0%}."
     ),
 )

@@ -8,13 +8,13 @@ from bnviz.figures.parts import as_dict, note
 
 __all__ = ["moving_average"]
 
-_PANELS = {"mean": (0.63, 0.94), "var": (0.26, 0.57), "weights": (0.0, 0.155)}
+_PANELS = {"mean": (0.645, 0.98), "var": (0.255, 0.59), "weights": (0.0, 0.17)}
 _LABELS = (
-    ("● one batch", 0.0, 1.055, theme.NEUTRAL),
-    ("╍ truth", 0.3, 1.055, None),
-    ("━ exponential", 0.0, 1.005, theme.BN),
-    ("┅ cumulative", 0.38, 1.005, theme.THIRD),
-    ("◆ population", 1.0, 1.005, theme.SECOND),
+    ("● one batch", 0.0, 1.04, theme.NEUTRAL),
+    ("╍ truth", 0.345, 1.04, None),
+    ("━ exponential", 0.0, 1.0, theme.BN),
+    ("┅ cumulative", 0.345, 1.0, theme.THIRD),
+    ("◆ population", 1.0, 1.0, theme.SECOND),
 )
 
 
@@ -72,7 +72,7 @@ def _layout(batches: int, end: int) -> dict:
     titles = {
         "mean": "<b>mean</b>",
         "var": "<b>variance</b>",
-        "weights": "<b>weight in the last exponential average</b>",
+        "weights": "<b>weight of each batch at the end</b>",
     }
     layout: dict = {"annotations": [], "shapes": []}
     for k, (name, (bottom, top)) in enumerate(_PANELS.items(), start=1):
@@ -95,13 +95,13 @@ def _layout(batches: int, end: int) -> dict:
         if name != "weights":
             layout["shapes"].append(_line(batches, n))
     layout["xaxis3"]["title"] = {"text": "batch of the stream"}
-    layout["annotations"].append(note("training ends", batches / (end + 4), 0.575, "right", "bottom"))
+    layout["annotations"].append(note("training ends", batches / (end + 4), 0.98, "right", "top"))
     layout["annotations"] += [
         note(f"<b>{text}</b>", x, y, "right" if x == 1 else "left", "bottom", colour)
         for text, x, y, colour in _LABELS
     ]
     return layout | {
-        "height": 640,
+        "height": 600,
         "margin": {"l": 36, "r": 10, "t": 44, "b": 44},
         "showlegend": False,
     }
