@@ -24,7 +24,7 @@ USER_INTERFACES = {
 }
 MATHS = (
     "controls", "explorer", "batchnorm", "gradcheck", "data", "nets", "record", "measures",
-    "history", "prng", "train",
+    "history", "prng", "train", "ics", "noisy",
 )  # fmt: skip
 
 

@@ -1,6 +1,8 @@
 """The built book in a real browser: the figures compute there what PyTorch computes here."""
 
+import inspect
 import math
+import sys
 from io import BytesIO
 
 import numpy as np
@@ -237,11 +239,85 @@ def test_the_keyboard_alone_moves_a_figure(browser, book_url):
         reader.open("book/steps.html")
         figure = reader.figure("scale-shift")
         figure.root.locator('[name="reset"]').focus()
-        for _ in range(2):
+        for _ in range(3):  # the menu, the typed value, the slider
             reader.page.keyboard.press("Tab")
         assert reader.page.evaluate("document.activeElement.name") == "gamma"
         reader.page.keyboard.press("End")
         _assert_drawn(figure, explorers.get("scale-shift"), {"gamma": 3.0})
+
+
+def test_a_value_can_be_typed_and_nonsense_is_not_taken(browser, book_url):
+    with reading(browser, book_url) as reader:
+        reader.open("book/steps.html")
+        figure = reader.figure("scale-shift")
+        field = figure.root.locator(".bnviz-value").first
+        for typed, taken in (("2,5", 2.5), ("−99", -3.0), ("<b>", -3.0)):
+            field.fill(typed)
+            field.press("Enter")
+            _assert_drawn(figure, explorers.get("scale-shift"), {"gamma": taken})
+            assert float(field.input_value()) == taken
+
+
+def test_the_space_bar_plays_and_pauses(browser, book_url):
+    with reading(browser, book_url) as reader:
+        reader.open("book/shift.html")
+        figure = reader.figure("drift")
+        figure.root.locator('input[type="range"]').first.focus()
+        reader.page.keyboard.press("Space")
+        figure.wait_for("Number(node.dataset.step) >= 2")
+        reader.page.keyboard.press("Space")
+        assert figure.root.locator('[name="play"]').text_content() == "Play"
+        figure.root.locator(".bnviz-value").first.focus()
+        reader.page.keyboard.press("Space")  # typed into the field
+        assert figure.root.locator('[name="play"]').text_content() == "Play"
+
+
+def test_the_readout_is_spoken_once_things_rest(browser, book_url):
+    with reading(browser, book_url) as reader:
+        reader.open("book/steps.html")
+        figure = reader.figure("scale-shift")
+        said = figure.root.locator(".bnviz-said")
+        assert said.get_attribute("aria-live") == "polite"
+        assert said.text_content() == ""
+        figure.move("gamma", 2)
+        figure.wait_for("node.querySelector('.bnviz-said').textContent !== ''")
+        assert said.text_content() == figure.readout
+
+
+def test_the_menu_saves_the_picture_and_shows_the_code(browser, book_url):
+    with reading(browser, book_url) as reader:
+        reader.open("book/steps.html")
+        figure = reader.figure("scale-shift")
+        figure.root.locator("summary").click()
+        with reader.page.expect_download() as download:
+            figure.press("save")
+        assert download.value.suggested_filename == "scale-shift.png"
+        with Image.open(download.value.path()) as picture:
+            width, height = picture.size
+        box = figure.root.locator(".bnviz-plot").bounding_box()
+        assert (width, height) == (2 * round(box["width"]), 2 * round(box["height"]))
+        figure.press("code")
+        listing = figure.root.locator("dialog .highlight")
+        listing.wait_for()
+        source = inspect.getsource(sys.modules[explorers.get("scale-shift").compute.__module__])
+        assert listing.inner_text().strip() == source.strip()
+        reader.page.keyboard.press("Escape")
+        assert figure.root.locator("dialog").count() == 0
+
+
+def test_full_screen_gives_the_drawing_the_room_and_takes_it_back(browser, book_url):
+    with reading(browser, book_url) as reader:
+        reader.open("book/steps.html")
+        figure = reader.figure("scale-shift")
+        plot = figure.root.locator(".bnviz-plot")
+        before = plot.bounding_box()
+        figure.root.locator("summary").click()
+        figure.press("fullscreen")
+        figure.wait_for(f"node.querySelector('.bnviz-plot').offsetWidth > {before['width'] + 50}")
+        reader.page.evaluate("document.exitFullscreen()")
+        figure.wait_for(
+            f"node.querySelector('.bnviz-plot').offsetHeight === {round(before['height'])}"
+        )
 
 
 def test_a_missing_runtime_is_said_and_trying_again_works(browser, book_url):

@@ -4,6 +4,7 @@ import { element } from "./controls.js";
 import { Explorer, pick } from "./figure.js";
 import { History } from "./history.js";
 import { ask } from "./runtime.js";
+import { more } from "./tools.js";
 
 const BUDGET = 12; // milliseconds of training for one frame
 const SPEEDS = {
@@ -43,8 +44,8 @@ export class Simulation extends Explorer {
       button("reset", "Reset", () => this.reset()),
       element("label", { className: "bnviz-inline" }, "seed ", this.seed),
       element("label", { className: "bnviz-inline" }, "speed ", this.speed),
-      this.linkButton(),
       this.counter,
+      more(this),
     ];
   }
 
@@ -57,6 +58,19 @@ export class Simulation extends Explorer {
       this.go();
     }).observe(this.plot);
     document.addEventListener("visibilitychange", () => this.go());
+  }
+
+  build() {
+    super.build();
+    this.node.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  /** The space bar plays and pauses, where it has no meaning of its own. */
+  key(event) {
+    const own = event.target.closest("button, select, summary, dialog, input:not([type=range])");
+    if (event.key !== " " || own) return;
+    event.preventDefault();
+    this.playButton.click();
   }
 
   // --- a run ---------------------------------------------------------------------------------
@@ -179,7 +193,7 @@ export class Simulation extends Explorer {
   async play() {
     this.playing = true;
     this.playButton.textContent = "Pause";
-    this.readout.setAttribute("aria-live", "off"); // it would never stop talking
+    this.said.setAttribute("aria-live", "off"); // it would never stop talking
     if (!this.began) await this.restart();
     else await this.starting;
     this.go();
@@ -188,7 +202,8 @@ export class Simulation extends Explorer {
   pause() {
     this.playing = false;
     this.playButton.textContent = "Play";
-    this.readout.setAttribute("aria-live", "polite");
+    this.said.setAttribute("aria-live", "polite");
+    if (this.number) this.said.textContent = this.readout.textContent;
   }
 
   async single() {
