@@ -11,7 +11,7 @@ __all__ = ["get", "names"]
 _CHAPTERS = {
     "shift": ("drift",),
     "steps": ("scale-shift",),
-    "inference": ("moving-average", "train-eval"),
+    "inference": ("moving-average", "train-eval", "folding", "broken-batchnorm"),
 }
 
 
