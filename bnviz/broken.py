@@ -27,8 +27,8 @@ __all__ = [
 class Right(nn.Module):
     """Nothing is wrong here: (m, d) -> (m, d), with statistics of shape (d,).
 
-    Training:   (x - mu_B) / sqrt(var_B + eps), var_B biased; the running variance takes the unbiased
-    one with weight `momentum`, the weight of the NEW value.
+    Training:   (x - mu_B) / sqrt(var_B + eps), var_B biased. The running variance takes the
+    unbiased one with weight `momentum`, the weight of the NEW value.
     Evaluation: the running values in place of mu_B and var_B.
 
     Raises ValueError in training for a batch of one.
@@ -47,15 +47,17 @@ class Right(nn.Module):
         if not self.training:
             return self.normalise(x, self.running_mean, self.running_var)
         mean, var = self.statistics(x)
-        self.update(mean.detach(), var.detach(), len(x))
+        self.update(mean.detach(), var.detach(), x.shape[0])
         return self.normalise(x, mean, var)
 
     def normalise(self, x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
         return (x - mean) / torch.sqrt(var + self.eps)
 
     def statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        if len(x) < 2:
-            raise ValueError(f"training needs at least 2 examples, got {len(x)}: enlarge the batch")
+        if x.shape[0] < 2:
+            raise ValueError(
+                f"training needs at least 2 examples, got {x.shape[0]}: enlarge the batch"
+            )
         mean = x.mean(0)  # (d,)
         return mean, ((x - mean) ** 2).mean(0)  # biased
 
@@ -101,7 +103,7 @@ class AlwaysTraining(Right):
 
     def forward(self, x):
         mean, var = self.statistics(x)
-        self.update(mean.detach(), var.detach(), len(x))
+        self.update(mean.detach(), var.detach(), x.shape[0])
         return self.normalise(x, mean, var)
 
 
@@ -126,7 +128,7 @@ class MixedVariances(Right):
 
     def statistics(self, x):
         mean, var = super().statistics(x)
-        return mean, var * (len(x) / (len(x) - 1))
+        return mean, var * (x.shape[0] / (x.shape[0] - 1))
 
     def update(self, mean, var, m):
         self.move(mean, var * ((m - 1) / m), self.momentum)

@@ -21,7 +21,11 @@ every_simulation = pytest.mark.parametrize("name", SIMULATIONS)
 # Gradient descent amplifies a rounding error at each step when it hops about a minimum, so two
 # correct programs drift apart. Comparing them over 200 steps needs a path on which errors die out:
 # a learning rate at which the loss falls smoothly.
-CALM = {"drift": {"lr": 0.1, "scale": 1.0}, "train-eval": {"lr": 0.02}}
+CALM = {
+    "drift": {"lr": 0.1, "scale": 1.0},
+    "train-eval": {"lr": 0.02},
+    "broken-batchnorm": {"lr": 0.02},
+}
 # Values at which one network leaves the finite numbers, and what `watch` calls it.
 DIVERGING = {"drift": ({"activation": "relu", "lr": 5.0, "scale": 4.0}, ["without BN"])}
 

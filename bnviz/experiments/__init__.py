@@ -25,6 +25,7 @@ _MODULES = {
     "convergence-longer": "convergence",
     "convergence-tanh-relu": "convergence",
     "whitening-cost": "whitening",
+    "inference-estimates": "inference",
 }
 
 

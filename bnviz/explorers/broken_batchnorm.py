@@ -16,8 +16,9 @@ __all__ = ["BROKEN_BATCHNORM", "MYSTERIES"]
 INPUTS, WIDTH, CLASSES = 64, 32, 10
 PROBE, COMPANIES, SEATS = 4, 12, 8  # the image, and how many test batches of how many it sits in
 NETS = ("right", "broken")
+_CLASS = int(digits().y_test[PROBE])  # what the image shows
 OFF, RATIO, TOP = 2.0, 8.0, 4.0  # ends of the axes
-MYSTERIES = {"mystery A": 6, "mystery B": 1, "mystery C": 4}  # an index into MISTAKES
+MYSTERIES = {"mystery A": 6, "mystery B": 1, "mystery C": 3}  # an index into MISTAKES
 _MEANS = tuple(range(len(MISTAKES))) + tuple(MYSTERIES.values())
 
 
@@ -118,7 +119,7 @@ def _companies(name: str, z: Tensor, state: State, controls: dict) -> Tensor:
         seats = torch.cat([z[PROBE : PROBE + 1], z[10 + k * (SEATS - 1) :][: SEATS - 1]])
         x_hat, _, _ = _normalise(name, seats, state, controls, training=False, loaded=True)
         logits = torch.relu(x_hat[0]) @ state[f"{name}.w2"].T
-        found.append(torch.softmax(logits, 0)[int(digits().y_test[PROBE])])
+        found.append(torch.softmax(logits, 0)[_CLASS])
     return torch.stack(found)
 
 
@@ -151,9 +152,9 @@ BROKEN_BATCHNORM = Simulation(
     name="broken-batchnorm",
     title="Spot the broken layer",
     caption=(
-        "Two small networks with one BN layer, the same data and the same start. Blue: the layer is "
-        "right. Violet: it has the mistake that you choose. Six instruments watch both; evaluation "
-        "happens after saving and loading. Which instruments does a mistake move, and which not? "
+        "Two small networks with one BN layer, the same data and the same start. Blue: the layer "
+        "is right. Violet: it has the mistake that you choose. Six instruments watch both, and "
+        "evaluation comes after saving and loading. Which instruments does a mistake move? "
         "What lies beyond an axis is drawn at its end."
     ),
     controls=(
