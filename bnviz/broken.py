@@ -46,18 +46,19 @@ class Right(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return self.normalise(x, self.running_mean, self.running_var)
+        self.check(x)
         mean, var = self.statistics(x)
         self.update(mean.detach(), var.detach(), x.shape[0])
         return self.normalise(x, mean, var)
+
+    def check(self, x: Tensor) -> None:
+        if x.shape[0] < 2:
+            raise ValueError("training needs at least 2 examples, got 1: enlarge the batch")
 
     def normalise(self, x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
         return (x - mean) / torch.sqrt(var + self.eps)
 
     def statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        if x.shape[0] < 2:
-            raise ValueError(
-                f"training needs at least 2 examples, got {x.shape[0]}: enlarge the batch"
-            )
         mean = x.mean(0)  # (d,)
         return mean, ((x - mean) ** 2).mean(0)  # biased
 
@@ -102,6 +103,7 @@ class AlwaysTraining(Right):
     """Evaluation mode is forgotten: test data normalise themselves AND move the running values."""
 
     def forward(self, x):
+        self.check(x)
         mean, var = self.statistics(x)
         self.update(mean.detach(), var.detach(), x.shape[0])
         return self.normalise(x, mean, var)
@@ -145,9 +147,8 @@ class RowBuffers(Right):
 class TakesOne(Right):
     """A batch of one is accepted in training: its mean is itself, so the answer is always 0."""
 
-    def statistics(self, x):
-        mean = x.mean(0)
-        return mean, ((x - mean) ** 2).mean(0)
+    def check(self, x):
+        pass
 
     def update(self, mean, var, m):
         self.move(mean, var * (m / max(m - 1, 1)), self.momentum)

@@ -87,7 +87,8 @@ def _instruments(name: str, x_hat: Tensor, d_z: Tensor) -> dict[str, Tensor]:
     """Of each unit: mean and std of what leaves the layer; the part of dL/dz that shifts all z."""
     mean = x_hat.mean(0)
     std = ((x_hat - mean) ** 2).mean(0).sqrt()
-    along_one = d_z.mean(0) / torch.sqrt((d_z**2).mean(0) + 1e-12)
+    g = d_z * x_hat.shape[0]  # of one example's loss; where it is all but 0, so is its share
+    along_one = g.mean(0) / torch.sqrt((g**2).mean(0) + 1e-4)
     return {
         f"{name}_out_mean": mean.clamp(-OFF, OFF),
         f"{name}_out_std": std.clamp(0, 2),

@@ -59,7 +59,7 @@ def compute(
         "factor": (factor * pick).sum(),
         "folded_bias": (bias * pick).sum(),
         # what rounding leaves says nothing about folding, and differs between machines
-        "difference": torch.where(difference < 1e-4, 0.0, difference),
+        "difference": torch.where(difference < 1e-3, 0.0, difference),
     }
 
 
