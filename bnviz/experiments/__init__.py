@@ -26,6 +26,7 @@ _MODULES = {
     "convergence-tanh-relu": "convergence",
     "whitening-cost": "whitening",
     "inference-estimates": "inference",
+    "folding-speed": "folding",
 }
 
 
