@@ -156,12 +156,12 @@ class TakesOne(Right):
 
 # what a reader calls it -> the class; the first one is right
 MISTAKES: dict[str, type[Right]] = {
-    "none: this one is right": Right,
-    "statistics under no_grad": DetachedStatistics,
-    "one scalar for the whole array": OneScalar,
-    "statistics of the test batch": TestBatch,
-    "evaluation mode forgotten": AlwaysTraining,
-    "running values not saved": NotSaved,
+    "none: this is right": Right,
+    "no_grad statistics": DetachedStatistics,
+    "one scalar for all": OneScalar,
+    "test batch statistics": TestBatch,
+    "eval mode forgotten": AlwaysTraining,
+    "values not saved": NotSaved,
     "momentum flipped": FlippedMomentum,
     "variances mixed up": MixedVariances,
 }

@@ -163,7 +163,7 @@ BROKEN_BATCHNORM = Simulation(
             "mistake",
             "mistake",
             (*MISTAKES, *MYSTERIES),
-            "one scalar for the whole array",
+            "one scalar for all",
             restart=True,
         ),
         Slider("batch", "batch size", 2, 256, 16, 1, scale="log2", format="d"),

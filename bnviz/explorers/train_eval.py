@@ -20,7 +20,7 @@ WIDTH, CLASSES = 64, 10
 PROBE = 4  # the frozen input, a test image
 WATCHED = 1  # the BN layer whose statistics are shown, the second
 WAYS = ("batch", "running", "population")
-TOP, OFF, RATIO = 5.0, 2.0, 8.0  # ends of the axes; what lies beyond is drawn there
+TOP, OFF, RATIO = 5.0, 1.5, 4.0  # ends of the axes; what lies beyond is drawn there
 _EPS = 1e-5
 
 

@@ -16,7 +16,7 @@ _NETS = {
     "broken": (theme.SECOND, "x", 7, "dash"),
 }
 _LEFT, _RIGHT = (0.0, 0.44), (0.56, 1.0)
-_ROWS = ((0.765, 0.96), (0.4, 0.635), (0.0, 0.235))
+_ROWS = ((0.755, 0.955), (0.375, 0.61), (0.0, 0.235))
 # what is drawn -> heading, column, row
 _PANELS = {
     "loss": ("1 loss in training", _LEFT, _ROWS[0]),

@@ -29,10 +29,10 @@ def folding(units: int, inputs: int, examples: int) -> dict:
             texttemplate="%{z:.2f}",
             hoverinfo="skip",
         )
-    for uid, colour, symbol, size in (
-        ("linear", theme.NEUTRAL, "x", 6),
-        ("two", theme.BN, "circle", 8),
-        ("one", theme.SECOND, "circle-open", 15),
+    for uid, colour, symbol, size, ring in (
+        ("linear", theme.NEUTRAL, "x", 6, 0),
+        ("two", theme.BN, "circle", 8, 0),
+        ("one", theme.SECOND, "circle-open", 15, 2),
     ):
         fig.add_scatter(
             x=list(range(1, examples + 1)),
@@ -41,7 +41,7 @@ def folding(units: int, inputs: int, examples: int) -> dict:
             uid=uid,
             xaxis="x3",
             yaxis="y3",
-            marker={"color": colour, "symbol": symbol, "size": size, "line": {"width": 2}},
+            marker={"color": colour, "symbol": symbol, "size": size, "line": {"width": ring}},
             hovertemplate="input %{x}: %{y:.2f}<extra></extra>",
         )
     fig.update_layout(_layout(units, inputs, examples, rows))
@@ -82,8 +82,8 @@ def _layout(units: int, inputs: int, examples: int, rows: list[str]) -> dict:
         "fixedrange": True,
     }
     above = [note("<b>✕ before BN</b>", 0, _OUTPUTS[1], "left", "bottom", theme.NEUTRAL)]
-    above.append(note("<b>● layer, then BN</b>", 0.32, _OUTPUTS[1], "left", "bottom", theme.BN))
-    above.append(note("<b>○ folded layer</b>", 1, _OUTPUTS[1], "right", "bottom", theme.SECOND))
+    above.append(note("<b>● then BN</b>", 0.32, _OUTPUTS[1], "left", "bottom", theme.BN))
+    above.append(note("<b>○ folded</b>", 1, _OUTPUTS[1], "right", "bottom", theme.SECOND))
     above.append(note("<b>the layer before BN</b>", 0, _BEFORE[1], "left", "bottom"))
     above.append(note("<b>the folded layer</b>", 0, _AFTER[1], "left", "bottom", theme.SECOND))
     return layout | {

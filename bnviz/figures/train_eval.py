@@ -12,9 +12,9 @@ __all__ = ["train_eval"]
 
 # way -> label, colour, dash, symbol, size
 _WAYS = {
-    "batch": ("batch", theme.NEUTRAL, "solid", "x", 8),
-    "running": ("running", theme.BN, "solid", "circle", 9),
-    "population": ("population", theme.THIRD, "dash", "diamond-open", 13),
+    "batch": ("batch", theme.NEUTRAL, "solid", "x", 7),
+    "running": ("running", theme.BN, "solid", "circle", 8),
+    "population": ("population", theme.THIRD, "dash", "diamond", 8),
 }
 _CLASSES = 10
 _LOSS, _PROBE, _STATISTICS = (0.7, 0.98), (0.395, 0.575), (0.0, 0.265)
@@ -58,9 +58,9 @@ def _probe(fig: go.Figure, image: list[list[float]]) -> None:
         showscale=False,
         hoverinfo="skip",
     )
-    for way, (label, colour, _, symbol, size) in _WAYS.items():
+    for k, (way, (label, colour, _, symbol, size)) in enumerate(_WAYS.items()):
         fig.add_scatter(
-            x=list(range(_CLASSES)),
+            x=[i + 0.26 * (k - 1) for i in range(_CLASSES)],  # side by side
             y=[0] * _CLASSES,
             mode="markers",
             uid=f"{way}-logits",
@@ -68,7 +68,7 @@ def _probe(fig: go.Figure, image: list[list[float]]) -> None:
             xaxis="x3",
             yaxis="y3",
             marker={"color": colour, "symbol": symbol, "size": size},
-            hovertemplate=f"class %{{x}}: %{{y:.1f}}<extra>{label}</extra>",
+            hovertemplate=f"class %{{x:.0f}}: %{{y:.1f}}<extra>{label}</extra>",
         )
 
 
@@ -95,7 +95,7 @@ def _statistics(fig: go.Figure, units: int, off: float, ratio: float) -> None:
             mode="markers",
             uid=f"{way}-units",
             name=label,
-            marker={"color": colour, "symbol": symbol, "size": size * 0.75, "opacity": 0.75},
+            marker={"color": colour, "symbol": symbol, "size": size * 0.8, "opacity": 0.75},
             hovertemplate=f"mean off by %{{x:.2f}}, std %{{y:.2f}} times<extra>{label}</extra>",
             **axes,
         )
@@ -107,7 +107,7 @@ def _layout(top: float, off: float, ratio: float) -> dict:
     layout: dict = {
         "xaxis": {**time, **fixed, "anchor": "y"},
         "yaxis": {"range": [0, top], "domain": list(_LOSS), **fixed},
-        "xaxis2": {"range": [-0.5, 7.5], "domain": [0, 0.2], "anchor": "y2", **fixed},
+        "xaxis2": {"range": [-0.5, 7.5], "domain": [0, 0.24], "anchor": "y2", **fixed},
         "yaxis2": {"range": [-0.5, 7.5], "domain": list(_PROBE), "anchor": "x2", **fixed},
         "xaxis3": {
             "range": [-0.6, _CLASSES - 0.4],
@@ -117,7 +117,7 @@ def _layout(top: float, off: float, ratio: float) -> dict:
             "title": {"text": "class"},
             **fixed,
         },
-        "yaxis3": {"range": [-12, 16], "domain": list(_PROBE), "anchor": "x3", **fixed},
+        "yaxis3": {"range": [-8, 10], "domain": list(_PROBE), "anchor": "x3", **fixed},
         "xaxis4": {
             "range": [-1.03 * off, 1.03 * off],
             "anchor": "y4",
@@ -128,8 +128,8 @@ def _layout(top: float, off: float, ratio: float) -> dict:
         "yaxis4": {
             "type": "log",
             "range": [-1.03 * math.log10(ratio), 1.03 * math.log10(ratio)],
-            "tickvals": [0.125, 0.5, 1, 2, 8],
-            "ticktext": ["1/8", "1/2", "1", "2", "8"],
+            "tickvals": [0.25, 0.5, 1, 2, 4],
+            "ticktext": ["1/4", "1/2", "1", "2", "4"],
             "domain": list(_STATISTICS),
             "anchor": "x4",
             **fixed,
@@ -140,23 +140,24 @@ def _layout(top: float, off: float, ratio: float) -> dict:
         "showlegend": False,
     }
     for letter in "xy":
-        layout[f"{letter}axis2"] |= {"showticklabels": False, "showgrid": False}
+        bare = {"showticklabels": False, "showgrid": False, "ticks": "", "constrain": "domain"}
+        layout[f"{letter}axis2"] |= bare
+    layout["yaxis2"]["scaleanchor"] = "x2"  # square pixels
     return layout
 
 
 def _notes() -> list[dict]:
     labels = (
-        ("<b>━ training mode</b>", 0.0, "left", theme.NEUTRAL),
-        ("<b>━ test, running</b>", 0.36, "left", theme.BN),
-        ("<b>╍ test, population</b>", 1.0, "right", theme.THIRD),
+        ("<b>━ training</b>", 0.0, "left", theme.NEUTRAL),
+        ("<b>━ running</b>", 0.33, "left", theme.BN),
+        ("<b>╍ population</b>", 1.0, "right", theme.THIRD),
     )
     notes = [
         note(text, x, _LOSS[1], anchor, "bottom", colour) for text, x, anchor, colour in labels
     ]
     below = (
         ("<b>✕ batch</b>", 0.31, "left", theme.NEUTRAL),
-        ("<b>● running</b>", 0.52, "left", theme.BN),
-        ("<b>◇ population</b>", 1.0, "right", theme.THIRD),
+        ("<b>● running</b>", 1.0, "right", theme.BN),
     )
     notes += [
         note(text, x, _PROBE[1], anchor, "bottom", colour) for text, x, anchor, colour in below
