@@ -74,7 +74,7 @@ def test_the_command_stores_a_result_with_its_origin(monkeypatch, tmp_path, caps
     printed = capsys.readouterr()
     assert "6 runs" in printed.out
     assert "6/6" in printed.err  # the progress bar
-    result = store.load("toy", tmp_path)
+    result = store.read("toy", tmp_path)
     assert result["rows"] == serial
     assert result["summary"] == summarise(serial)
     assert result["command"] == "python -m bnviz.experiments toy"
@@ -110,7 +110,7 @@ def test_numbers_are_stored_short_and_without_nan(tmp_path):
     rows = [{"x": 1, "y": [1, None]}, {"x": 2, "y": []}]
     result = {"name": "n", "grid": {"x": [1, 2]}, "summary": {"a": 1}, "rows": rows}
     path = store.save(result, tmp_path / "new")
-    assert store.load("n", tmp_path / "new") == result
+    assert store.read("n", tmp_path / "new") == result
     assert json.loads(path.read_text())["rows"] == {"y": [[1, None], []]}
     with pytest.raises(ValueError, match="not JSON compliant"):
         store.save({**result, "summary": {"a": float("nan")}}, tmp_path)
@@ -118,7 +118,7 @@ def test_numbers_are_stored_short_and_without_nan(tmp_path):
 
 def test_a_missing_result_says_how_to_compute_it(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"stored: none\); python -m bnviz.experiments x"):
-        store.load("x", tmp_path)
+        store.read("x", tmp_path)
 
 
 def test_between_ignores_what_is_missing():

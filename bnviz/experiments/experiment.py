@@ -83,7 +83,7 @@ def between(values: Iterable[float | None], digits: int = 3) -> dict[str, float 
     """Median, smallest and largest of the values that are numbers, and how many there are.
 
     >>> between([3.0, None, 1.0, 2.0])
-    {'median': 2.0, 'min': 1.0, 'max': 3.0, 'n': 3}
+    {'median': 2, 'min': 1.0, 'max': 3.0, 'n': 3}
     """
     known = sorted(v for v in values if v is not None)
     if not known:

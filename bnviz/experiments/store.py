@@ -6,26 +6,16 @@ from typing import Any
 
 from bnviz.experiments.experiment import cells
 
-__all__ = ["FOLDER", "as_json", "load", "save"]
+__all__ = ["FOLDER", "as_json", "read", "save"]
 
 FOLDER = Path(__file__).parent / "results"
 
 
-def load(name: str, folder: str | Path = FOLDER) -> dict[str, Any]:
-    """A stored result: name, title, claims, command, date, versions, grid, summary, rows and more.
-
-    Args:
-        name: of the experiment.
-        folder: where it lies; the package's own results unless told otherwise.
-
-    Returns:
-        A dict. "rows" is a list of dicts, one for each cell, "summary" what they come to.
+def read(name: str, folder: str | Path = FOLDER) -> dict[str, Any]:
+    """The result `NAME.json` of a folder, its rows as dicts, the cell in each.
 
     Raises:
-        FileNotFoundError: when no result of that name is stored.
-
-    >>> load("whitening-cost")["claims"]
-    ['C06']
+        FileNotFoundError: when there is none of that name.
     """
     path = Path(folder) / f"{name}.json"
     if not path.exists():

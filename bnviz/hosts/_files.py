@@ -82,13 +82,17 @@ def write_figure(folder: Path, explorer: Explorer, urls: dict[str, str]) -> dict
     return names
 
 
-def _rounded(value):
-    """Drawn numbers to four digits: enough for a screen, and half the bytes."""
+def _rounded(value, digits: int = 4):
+    """Drawn numbers to four digits: enough for a screen, and half the bytes.
+
+    Those that are written in cells keep more, or rounding them again would give other decimals.
+    """
     if isinstance(value, dict):
-        return {k: _rounded(v) for k, v in value.items()}
+        digits = 8 if "texttemplate" in value else digits
+        return {k: _rounded(v, digits) for k, v in value.items()}
     if isinstance(value, list):
-        return [_rounded(v) for v in value]
-    return float(f"{value:.4g}") if isinstance(value, float) else value
+        return [_rounded(v, digits) for v in value]
+    return float(f"{value:.{digits}g}") if isinstance(value, float) else value
 
 
 def _version(package: Path) -> str:
