@@ -4,6 +4,7 @@ __all__ = [
     "BN",
     "BN_SCALE",
     "NEUTRAL",
+    "NEUTRAL_SCALE",
     "PLAIN",
     "PLAIN_SCALE",
     "SECOND",
@@ -34,6 +35,7 @@ def _signed(negative: str, positive: str) -> list[list]:
 
 PLAIN_SCALE = _fading(PLAIN)
 BN_SCALE = _fading(BN)
+NEUTRAL_SCALE = _fading(NEUTRAL)
 SIGNED_SCALE = _signed(SECOND, THIRD)  # for tables of numbers; give it zmin = -zmax
 
 _FONT = "-apple-system, BlinkMacSystemFont, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"

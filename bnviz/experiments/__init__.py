@@ -25,6 +25,8 @@ _MODULES = {
     "convergence-longer": "convergence",
     "convergence-tanh-relu": "convergence",
     "whitening-cost": "whitening",
+    "placement": "placement",
+    "placement-cnn": "placement",
 }
 
 

@@ -11,7 +11,7 @@ __all__ = ["get", "names"]
 _CHAPTERS = {
     "shift": ("drift",),
     "steps": ("scale-shift",),
-    "placement": ("placement", "bias"),
+    "placement": ("placement", "bias", "channels"),
 }
 
 

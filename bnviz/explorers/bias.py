@@ -128,8 +128,8 @@ BIAS = Explorer(
     bindings=_bindings(),
     readout=(
         "With b = {b:.1f} the mean of z is {plain_z_mean:.2f}, and the mean of BN(z) + β is "
-        "{bn_y_mean:.2f}; b has moved it by {moved:.4f}. Gradient of the loss: in b "
-        "{plain_b_gradient:.4f} without BN and {bn_b_gradient:.4f} with BN; in β "
+        "{bn_y_mean:.2f}; b has moved none of its values by more than {moved:.4f}. Gradient of the "
+        "loss: in b {plain_b_gradient:.4f} without BN and {bn_b_gradient:.4f} with BN; in β "
         "{bn_beta_gradient:.4f}."
     ),
 )

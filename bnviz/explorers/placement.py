@@ -18,7 +18,8 @@ from bnviz.record import inputs_of
 __all__ = ["PLACEMENT"]
 
 DEPTH, WIDTH, CLASSES = 3, 40, 10
-LOW, HIGH, BINS = -6.0, 6.0, 49  # range of the values shown; 0 is the middle of a bin
+BINS = 49  # an odd number, so that 0 is the middle of a bin
+SPANS = {"in": (-6.0, 6.0), "out": (-4.0, 4.0)}  # of the values shown
 NETS = ("plain", "before", "after")
 
 
@@ -58,7 +59,7 @@ def _describe(entered: list[Tensor], left: list[Tensor], activation: Tensor) -> 
     }
     for place, tensors in (("in", entered), ("out", left)):
         v = torch.stack([a.detach().flatten() for a in tensors])  # (DEPTH, m * WIDTH)
-        described[f"{place}_density"] = measures.density(v, LOW, HIGH, BINS)
+        described[f"{place}_density"] = measures.density(v, *SPANS[place], BINS)
         described[f"{place}_mean"] = v.mean(1)
         described[f"{place}_std"] = ((v - v.mean(1, keepdim=True)) ** 2).mean(1).sqrt()
     return described
@@ -93,10 +94,10 @@ PLACEMENT = Simulation(
     title="Before the activation, after it, or not at all",
     caption=(
         "One network three times: the same data, seed and starting weights. Left: what enters the "
-        "activation of each layer. Right: what the layer hands on. All three share the axis, and a "
-        "peak taller than its row is cut. Look for the column in which a curve always keeps its "
+        "activation of each layer. Right: what the layer hands on. The ends of a row collect what "
+        "lies beyond it; a taller peak is cut. Look for the column in which a curve keeps its "
         "place and width, whatever you do to the sliders. Below: who learns, and how much of each "
-        "layer is flat."
+        "layer lies where the activation is flat."
     ),
     controls=(
         Choice("activation", "activation", ACTIVATIONS, "sigmoid", restart=True),
@@ -117,7 +118,7 @@ PLACEMENT = Simulation(
         Slider("beta", "β", -5, 5, 0, 0.1, switches_on="hold"),
     ),
     compute=None,
-    figure=placement(DEPTH, LOW, HIGH, BINS),
+    figure=placement(DEPTH, SPANS, BINS),
     bindings=_bindings(),
     readout=(
         "Layer 3, without BN / BN before / BN after. Into the activation: std "

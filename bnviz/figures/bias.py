@@ -9,7 +9,7 @@ from bnviz.figures.parts import as_dict, centres, note
 __all__ = ["bias"]
 
 _LEFT, _RIGHT = (0.0, 0.47), (0.53, 1.0)
-_ABOVE, _BELOW = (0.60, 1.0), (0.0, 0.42)
+_ABOVE, _BELOW = (0.58, 1.0), (0.0, 0.43)
 _LOSSES = (2.38, 2.84)
 
 
@@ -49,10 +49,10 @@ def bias(bins: tuple[float, float, int], along: tuple[float, float, int]) -> dic
     _slope(fig, "bn-beta", "with BN", theme.BN, "dash", "square", 4, along)
     layout["annotations"] += [
         _beside("without BN", theme.PLAIN, 0.012, 0.01, "left", "bottom"),
-        _beside("with BN", theme.BN, 0.46, 0.01, "right", "bottom"),
+        _beside("with BN", theme.BN, 0.99, 0.01, "right", "bottom"),
     ]
     layout |= {
-        "height": 520,
+        "height": 500,
         "margin": {"l": 40, "r": 12, "t": 28, "b": 44},
         "showlegend": False,
         "bargap": 0,

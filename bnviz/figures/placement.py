@@ -15,22 +15,21 @@ NETS = (
     ("after", "BN after", theme.SECOND, "dot", "diamond"),
 )
 _COLUMNS = (("in", "enters the activation", (0.0, 0.485)), ("out", "leaves the layer", (0.515, 1)))
-_LAYERS_BOTTOM, _GAP, _LAYER_GAP = 0.36, 0.004, 0.03
+_LAYERS_BOTTOM, _GAP, _LAYER_GAP = 0.345, 0.004, 0.03
 _HIGHEST = 0.8  # of a density; the peak of a normal distribution of std 1 is 0.4
 
 
-def placement(depth: int, low: float, high: float, bins: int) -> dict:
+def placement(depth: int, spans: dict[str, tuple[float, float]], bins: int) -> dict:
     """A row for each layer and network, two columns; then loss, and the flat share by layer."""
     fig = go.Figure()
     layout: dict = {"annotations": []}
-    values = centres(low, high, bins)
     k = 1
     for i in range(depth):
         for n, net in enumerate(NETS):
             for place, _, domain in _COLUMNS:
                 last = i == depth - 1 and n == len(NETS) - 1
-                layout |= _row_axes(k, domain, _row(depth, i, n), (low, high), show=last)
-                _ridge(fig, net, place, i + 1, values, k)
+                layout |= _row_axes(k, domain, _row(depth, i, n), spans[place], show=last)
+                _ridge(fig, net, place, i + 1, centres(*spans[place], bins), k)
                 k += 1
             _label(layout, net, _row(depth, i, n))
         top = _row(depth, i, 0)[1]
@@ -67,7 +66,7 @@ def _row_axes(k: int, domain, rows, span, show: bool) -> dict:
             "domain": list(domain),
             "anchor": f"y{_suffix(k)}",
             "range": list(span),
-            "tickvals": [-5, 0, 5],
+            "tickvals": [-4, -2, 0, 2, 4],
             "showticklabels": show,
             "fixedrange": True,
             "showgrid": True,
@@ -170,8 +169,8 @@ def _flat(fig, layout: dict, k: int, depth: int) -> None:
 
 
 def _below(k: int, more: dict) -> dict:
-    return {"domain": [0, _LAYERS_BOTTOM - 0.11], "anchor": f"x{k}", "fixedrange": True} | more
+    return {"domain": [0, _LAYERS_BOTTOM - 0.095], "anchor": f"x{k}", "fixedrange": True} | more
 
 
 def _title(text: str, left: float) -> dict:
-    return note(f"<b>{text}</b>", left, _LAYERS_BOTTOM - 0.103, "left", "bottom")
+    return note(f"<b>{text}</b>", left, _LAYERS_BOTTOM - 0.088, "left", "bottom")
