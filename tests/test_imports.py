@@ -24,7 +24,7 @@ USER_INTERFACES = {
 }
 MATHS = (
     "controls", "explorer", "batchnorm", "gradcheck", "data", "nets", "record", "measures",
-    "history", "prng", "train", "ics", "noisy",
+    "history", "prng", "train", "ics", "noisy", "convnet",
 )  # fmt: skip
 
 

@@ -49,7 +49,7 @@ def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[st
         seen[name], seen[f"{name}_raw"] = entered, raw
     for name, _ in COLUMNS:
         for i, v in enumerate(seen[name], start=1):
-            outputs |= {f"{name}_{k}{i}": value for k, value in _describe(v).items()}
+            outputs |= {f"{name}{i}_{k}": value for k, value in _describe(v).items()}
     outputs |= {f"count{i}": controls["batch"] * n for i, n in enumerate(POSITIONS, start=1)}
     return gather(new), outputs
 
@@ -79,8 +79,8 @@ def _bindings() -> tuple[Binding, ...]:
     bindings = []
     for i in (1, 2):
         for name, _ in COLUMNS:
-            bindings.append(Binding(f"{name}_heat{i}", f"{name}-{i}", "z"))
-            bindings.append(Binding(f"{name}_means{i}", f"{name}-{i}-means", "x"))
+            bindings.append(Binding(f"{name}{i}_heat", f"{name}-{i}", "z"))
+            bindings.append(Binding(f"{name}{i}_means", f"{name}-{i}-means", "x"))
     for name in NETS:
         bindings.append(Binding(f"{name}_loss", f"{name}-loss", "y", append=True))
         bindings.append(Binding(f"{name}_test", f"{name}-test", "y", append=True))
@@ -118,10 +118,10 @@ CHANNELS = Simulation(
     figure=channels(WIDTHS, LOW, HIGH, BINS),
     bindings=_bindings(),
     readout=(
-        "Layer 2, each mean over {count2:d} values. Means of the 8 channels: {plain_mean_low2:.1f} "
-        "to {plain_mean_high2:.1f} without BN, {bn_raw_mean_low2:.1f} to {bn_raw_mean_high2:.1f} "
-        "in front of BN, {bn_mean_low2:.1f} to {bn_mean_high2:.1f} behind it; std there "
-        "{bn_std_low2:.1f} to {bn_std_high2:.1f}. Test digits read: {plain_test:.0%} without BN, "
+        "Layer 2, each mean over {count2:d} values. Means of the 8 channels: {plain2_mean_low:.1f} "
+        "to {plain2_mean_high:.1f} without BN, {bn_raw2_mean_low:.1f} to {bn_raw2_mean_high:.1f} "
+        "in front of BN, {bn2_mean_low:.1f} to {bn2_mean_high:.1f} behind it; std there "
+        "{bn2_std_low:.1f} to {bn2_std_high:.1f}. Test digits read: {plain_test:.0%} without BN, "
         "{bn_test:.0%} with BN."
     ),
     initial=initial,

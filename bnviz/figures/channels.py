@@ -79,7 +79,7 @@ def _axes(k, domain, rows, span, width: int, ticks: bool, names: bool) -> dict:
         f"yaxis{_suffix(k)}": {
             "domain": list(rows),
             "anchor": f"x{_suffix(k)}",
-            "range": [width + 0.5, 0.5],
+            "range": [0.5, width + 0.5],
             "tickvals": list(range(1, width + 1)),
             "showticklabels": names,
             "fixedrange": True,
