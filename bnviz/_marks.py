@@ -98,7 +98,8 @@ def _heatmap(ax, trace: dict, x: Axis, y: Axis, layout: dict):
 def _numbers(ax, trace: dict, x: Axis, y: Axis, colour: str) -> list:
     """The values in the cells, for a texttemplate such as "%{z:.2f}"."""
     spec = re.search(r"%\{z:(\.\df)\}", trace["texttemplate"])[1]
-    size = trace.get("textfont", {}).get("size", 12)
+    font = trace.get("textfont", {})
+    size, colour = font.get("size", 12), font.get("color", colour)
     style = {"fontsize": size, "ha": "center", "va": "center_baseline", "color": rgba(colour)}
     columns, rows = x.pixels(trace["x"]), y.pixels(trace["y"])
     return [

@@ -1,9 +1,9 @@
-"""What the book measures on a network: densities, saturation, accuracy."""
+"""What the book measures on a network: densities, percentiles, saturation, accuracy."""
 
 import torch
 from torch import Tensor
 
-__all__ = ["accuracy", "dead", "density", "saturated"]
+__all__ = ["accuracy", "dead", "density", "percentiles", "saturated"]
 
 
 def density(v: Tensor, low: float, high: float, bins: int) -> Tensor:
@@ -25,6 +25,26 @@ def density(v: Tensor, low: float, high: float, bins: int) -> Tensor:
     place = torch.where(finite, (v - low) / width, 0.0).clamp(0, bins - 1).long()  # (layers, n)
     counts = torch.zeros(v.shape[0], bins).scatter_add(1, place, finite.float())
     return counts / (v.shape[1] * width)
+
+
+def percentiles(v: Tensor, shares: tuple[float, ...]) -> Tensor:
+    """Percentiles of each unit over the examples of a batch, between neighbours in proportion.
+
+    Args:
+        v: (layers, m, units).
+        shares: such as (0.15, 0.5, 0.85).
+
+    Returns:
+        (len(shares), layers, units).
+
+    >>> percentiles(torch.tensor([[[4.0], [0.0], [2.0]]]), (0.25, 0.5)).flatten().tolist()
+    [1.0, 2.0]
+    """
+    ordered = v.sort(1).values
+    place = torch.tensor(shares) * (v.shape[1] - 1)  # (shares,)
+    below, above = (ordered.index_select(1, p.long()) for p in (place.floor(), place.ceil()))
+    part = (place - place.floor())[:, None]
+    return (below + part * (above - below)).transpose(0, 1)
 
 
 def saturated(v: Tensor, activation: Tensor) -> Tensor:

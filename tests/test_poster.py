@@ -165,6 +165,19 @@ def test_a_heatmap_is_its_numbers_as_pixels():
     )  # x from 0.5 to 3.5, y from -1 to 1
 
 
+def test_a_table_writes_its_numbers_in_the_size_and_colour_it_names():
+    table = {"type": "heatmap", "x": [0, 5, 10], "y": [0], "z": [[0.125, None, -2.0]],
+             "colorscale": [[0, "#ffffff"], [1, "#ffffff"]], "showscale": False,
+             "texttemplate": "%{z:.2f}"}  # fmt: skip
+    plain, own = draw(table), draw({**table, "textfont": {"color": "#ff0000", "size": 9}})
+    for svg in (plain, own):
+        assert {"0.12", "−2.00"} <= set(words(svg))
+    look = {"".join(t.itertext()): t.get("style") for t in own.iter(f"{SVG}text")}
+    assert "#ff0000" in look["0.12"]
+    assert "9px" in look["0.12"]
+    assert "#ff0000" not in "".join(t.get("style", "") for t in plain.iter(f"{SVG}text"))
+
+
 def test_an_empty_trace_draws_nothing():
     empty = [{"type": "scatter", "x": [], "y": []}, {"type": "heatmap", "x": [], "y": [1], "z": []}]
     assert not list(draw(*empty).iter(f"{SVG}image"))

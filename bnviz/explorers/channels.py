@@ -93,7 +93,7 @@ CHANNELS = Simulation(
     caption=(
         "Two convolutional networks read digits: 8 filters of 3 × 3, then 8 more. Each row "
         "is one channel: where its values lie, over all digits of the batch and all positions; the "
-        "dot is their mean. Middle and right are the same network, in front of BN and behind it. "
+        "dot is their mean. Middle and right are the same network: what goes into BN, and what comes out. "
         "Watch which dots stay in line."
     ),
     controls=(
@@ -120,7 +120,7 @@ CHANNELS = Simulation(
     readout=(
         "Layer 2, each mean over {count2:d} values. Means of the 8 channels: {plain2_mean_low:.1f} "
         "to {plain2_mean_high:.1f} without BN, {bn_raw2_mean_low:.1f} to {bn_raw2_mean_high:.1f} "
-        "in front of BN, {bn2_mean_low:.1f} to {bn2_mean_high:.1f} behind it; std there "
+        "into BN, {bn2_mean_low:.1f} to {bn2_mean_high:.1f} out of it; std there "
         "{bn2_std_low:.1f} to {bn2_std_high:.1f}. Test digits read: {plain_test:.0%} without BN, "
         "{bn_test:.0%} with BN."
     ),

@@ -10,15 +10,15 @@ __all__ = ["COLUMNS", "channels"]
 
 COLUMNS = (
     ("plain", "without BN"),
-    ("bn_raw", "in front of BN"),
-    ("bn", "behind BN"),
+    ("bn_raw", "into BN"),
+    ("bn", "out of BN"),
 )
 _LOOKS = {
     "plain": (theme.PLAIN, theme.PLAIN_SCALE, (0.0, 0.31)),
     "bn_raw": (theme.NEUTRAL, theme.NEUTRAL_SCALE, (0.345, 0.655)),
     "bn": (theme.BN, theme.BN_SCALE, (0.69, 1.0)),
 }
-_ROWS = ((0.71, 1.0), (0.365, 0.655))  # layer 1, layer 2
+_ROWS = ((0.69, 1.0), (0.355, 0.665))  # layer 1, layer 2
 _LOWEST = (0.0, 0.235)
 _CURVES = (
     ("plain", "without BN", theme.PLAIN, "solid"),
@@ -33,12 +33,10 @@ def channels(widths: tuple[int, int], low: float, high: float, bins: int) -> dic
     k = 1
     for i, (width, rows) in enumerate(zip(widths, _ROWS, strict=True), start=1):
         for c, (name, _) in enumerate(COLUMNS):
-            layout |= _axes(k, _LOOKS[name][2], rows, (low, high), width, i == 2, c == 0)
+            layout |= _axes(k, _LOOKS[name][2], rows, (low, high), width, i)
+            layout[f"yaxis{_suffix(k)}"] |= _channel_names(i) if c == 0 else {}
             _panel(fig, name, i, k, centres(low, high, bins), width)
             k += 1
-        label = note(f"<b>layer {i}</b>, channel", -0.005, rows[1] + 0.003, "left", "bottom")
-        if i == 2:
-            layout["annotations"].append(label)
     for name, title in COLUMNS:
         colour, _, (left, _) = _LOOKS[name]
         layout["annotations"].append(note(f"<b>{title}</b>", left, 1.004, "left", "bottom", colour))
@@ -53,7 +51,7 @@ def channels(widths: tuple[int, int], low: float, high: float, bins: int) -> dic
         k += 1
     layout |= {
         "height": 640,
-        "margin": {"l": 34, "r": 40, "t": 28, "b": 42},
+        "margin": {"l": 44, "r": 40, "t": 28, "b": 42},
         "showlegend": False,
     }
     fig.update_layout(layout)
@@ -64,7 +62,11 @@ def _suffix(k: int) -> str:
     return "" if k == 1 else str(k)
 
 
-def _axes(k, domain, rows, span, width: int, ticks: bool, names: bool) -> dict:
+def _channel_names(layer: int) -> dict:
+    return {"showticklabels": True, "title": {"text": f"layer {layer}, channel"}}
+
+
+def _axes(k, domain, rows, span, width: int, layer: int) -> dict:
     return {
         f"xaxis{_suffix(k)}": {
             "domain": list(domain),
@@ -72,7 +74,7 @@ def _axes(k, domain, rows, span, width: int, ticks: bool, names: bool) -> dict:
             "range": list(span),
             "tickvals": [-5, 0, 5],
             "tickangle": 0,
-            "showticklabels": ticks,
+            "showticklabels": layer == 2,
             "fixedrange": True,
             "zeroline": True,
         },
@@ -81,7 +83,7 @@ def _axes(k, domain, rows, span, width: int, ticks: bool, names: bool) -> dict:
             "anchor": f"x{_suffix(k)}",
             "range": [0.5, width + 0.5],
             "tickvals": list(range(1, width + 1)),
-            "showticklabels": names,
+            "showticklabels": False,
             "fixedrange": True,
             "showgrid": False,
             "zeroline": False,
