@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from bnviz import measures
 from bnviz.convnet import CNN
 from bnviz.data import digits
-from bnviz.experiments.experiment import Experiment, Row, between, grid
+from bnviz.experiments.experiment import Experiment, Row, between
 from bnviz.nets import MLP, initialise
 from bnviz.record import inputs_of
 from bnviz.train import DivergenceError, train
@@ -18,6 +18,12 @@ __all__ = ["PLACEMENT", "PLACEMENT_CNN"]
 PLACEMENTS = ("none", "before", "after")
 DEPTH, WIDTH, BATCH, STEPS, PROBE = 3, 64, 32, 400, 256
 CNN_STEPS = 300
+CLEAR = 4  # seeds of five
+RATES = {
+    "sigmoid": {"small": 0.5, "large": 2.0},
+    "tanh": {"small": 0.1, "large": 1.0},
+    "relu": {"small": 0.05, "large": 0.5},
+}
 
 
 def run(cell: Row) -> Row:
@@ -27,8 +33,15 @@ def run(cell: Row) -> Row:
     steps = cell.get("steps", CNN_STEPS if cell.get("net") == "cnn" else STEPS)
     losses = []
     try:
-        train(net, data, steps=steps, batch_size=BATCH, lr=cell["lr"], seed=cell["seed"],
-              on_step=lambda step: losses.append(step.loss))  # fmt: skip
+        train(
+            net,
+            data,
+            steps=steps,
+            batch_size=BATCH,
+            lr=RATES[cell["activation"]][cell["rate"]],
+            seed=cell["seed"],
+            on_step=lambda step: losses.append(step.loss),
+        )
     except DivergenceError:
         return dict.fromkeys(_KEYS, float("nan")) | {"diverged": True}
     tail = losses[-len(losses) // 10 :]
@@ -103,24 +116,32 @@ def summarise(rows: list[Row]) -> dict:
 
 
 def _setting(row: Row) -> str:
-    return f"{row['activation']}, lr {row['lr']:g}, scale {row['scale']:g}"
+    return f"{row['activation']}, {row['rate']} rate, scale {row['scale']:g}"
 
 
-def _pairs(rows: list[Row], a: str, b: str) -> dict[str, list]:
-    """By setting: in how many seeds `a` has the higher accuracy, the lower, and the median gap."""
-    found = {}
+def _pairs(rows: list[Row], a: str, b: str) -> dict:
+    """In how many seeds `a` has the higher accuracy, the lower, and the median gap, by setting.
+
+    A setting is won when `a` is better in at least `CLEAR` seeds, lost when it is worse in as many.
+    """
+    settings = {}
     for setting in dict.fromkeys(_setting(row) for row in rows):
         of = [row for row in rows if _setting(row) == setting]
         by = {(row["placement"], row["seed"]): row["accuracy"] or 0.0 for row in of}
         gaps = [by[a, row["seed"]] - by[b, row["seed"]] for row in of if row["placement"] == a]
         gap = round(median(gaps), 3)
-        found[setting] = [sum(g > 0 for g in gaps), sum(g < 0 for g in gaps), gap]
-    return found
+        settings[setting] = [sum(g > 0 for g in gaps), sum(g < 0 for g in gaps), gap]
+    return {
+        "won": sum(better >= CLEAR for better, _, _ in settings.values()),
+        "lost": sum(worse >= CLEAR for _, worse, _ in settings.values()),
+        "of": len(settings),
+        "settings": settings,
+    }
 
 
-_RATES = {"sigmoid": (0.5, 2.0), "tanh": (0.1, 1.0), "relu": (0.05, 0.5)}
 _SHARED = {
     "data": "digits, 8 x 8",
+    "rates": RATES,
     "batch": BATCH,
     "optimiser": "plain SGD",
     "probe": f"{PROBE} fixed training images, training mode, last hidden layer",
@@ -133,8 +154,17 @@ _SHARED = {
 }
 _NOTES = (
     "A diverged run (null) counts as accuracy 0 in the pairs.",
-    "pairs: seeds in which the first is better, seeds in which it is worse, median difference.",
+    "pairs: seeds in which the first is better, seeds in which it is worse, median difference of "
+    "test accuracy; won and lost count settings with at least four such seeds of five.",
 )
+
+_GRID = {
+    "activation": tuple(RATES),
+    "rate": ("small", "large"),
+    "scale": (1.0, 4.0),
+    "placement": PLACEMENTS,
+    "seed": tuple(range(5)),
+}
 
 PLACEMENT = Experiment(
     name="placement",
@@ -142,18 +172,11 @@ PLACEMENT = Experiment(
     claims=("C15",),
     question="Which placement learns better, and which distribution does it hold?",
     settings={"network": f"{DEPTH} hidden layers of {WIDTH}", "steps": STEPS, **_SHARED},
-    cells=tuple(
-        cell
-        for activation, rates in _RATES.items()
-        for cell in grid(
-            activation=(activation,), lr=rates, scale=(1.0, 4.0), placement=PLACEMENTS,
-            seed=range(5),
-        )
-    ),
+    grid=_GRID,
     run=run,
     summarise=summarise,
     notes=_NOTES,
-)  # fmt: skip
+)
 
 PLACEMENT_CNN = Experiment(
     name="placement-cnn",
@@ -161,14 +184,8 @@ PLACEMENT_CNN = Experiment(
     claims=("C15", "C17"),
     question="Which placement learns better in a network of two convolutions?",
     settings={"network": "2 convolutions of 8 filters, 3 x 3", "steps": CNN_STEPS, **_SHARED},
-    cells=tuple(
-        {"net": "cnn", **cell}
-        for activation, rates in _RATES.items()
-        for cell in grid(
-            activation=(activation,), lr=rates, scale=(1.0,), placement=PLACEMENTS, seed=range(5)
-        )
-    ),
+    grid={"net": ("cnn",), **_GRID, "scale": (1.0,)},
     run=run,
     summarise=summarise,
     notes=_NOTES,
-)  # fmt: skip
+)

@@ -93,8 +93,8 @@ CHANNELS = Simulation(
     caption=(
         "Two convolutional networks read digits: 8 filters of 3 × 3, then 8 more. Each row "
         "is one channel: where its values lie, over all digits of the batch and all positions; the "
-        "dot is their mean. Middle and right are the same network: what goes into BN, and what comes out. "
-        "Watch which dots stay in line."
+        "dot is their mean. Middle and right are the same network: what goes into BN, and what "
+        "comes out. Watch which dots stay in line."
     ),
     controls=(
         Choice("activation", "activation", ACTIVATIONS, "relu", restart=True),
