@@ -26,6 +26,9 @@ CALM = {
     "ics": {"lr": 0.1},
     "placement": {"lr": 0.05, "scale": 1.0},
     "channels": {"lr": 0.05, "scale": 1.0},
+    "train-eval": {"lr": 0.02},
+    "broken-batchnorm": {"lr": 0.02},
+    "learning-rate": {"lr": 0.03, "scale": 1.0},
 }
 # Values at which one network leaves the finite numbers, and what `watch` calls it.
 DIVERGING = {
@@ -33,6 +36,7 @@ DIVERGING = {
     "ics": ({"activation": "relu", "lr": 5.0, "scale": 5.0}, ["without BN"]),
     "placement": ({"activation": "relu", "lr": 2.0, "scale": 8.0}, ["without BN"]),
     "channels": None,  # its ReLUs die before anything overflows
+    "learning-rate": ({"activation": "relu", "lr": 5.0, "scale": 4.0}, ["without BN"]),
 }
 
 
@@ -223,7 +227,7 @@ def test_two_hundred_steps_with_moving_controls_agree(name):
     assert all(len({v[c.name] for v in seen}) > 1 for c in simulation.controls if not c.restart)
 
 
-@every_simulation
+@pytest.mark.parametrize("name", DIVERGING)  # behind BN nothing may grow without bound
 def test_divergence_is_named_at_the_same_step_and_the_other_goes_on(name):
     simulation, other = explorers.get(name), twin(name)
     pack = layout(name).pack

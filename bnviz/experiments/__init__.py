@@ -28,6 +28,13 @@ _MODULES = {
     "whitening-cost": "whitening",
     "placement": "placement",
     "placement-cnn": "placement",
+    "inference-estimates": "inference",
+    "folding-speed": "folding",
+    "learning-rate": "rates",
+    "depth": "depth",
+    "weight-norm": "norms",
+    "steps-ratio": "headline",
+    "seven-changes": "changes",
 }
 
 

@@ -13,6 +13,8 @@ _CHAPTERS = {
     "steps": ("normalize", "scale-shift", "epsilon", "batch-statistics", "axes"),
     "backprop": ("backward-steps", "batch-coupling", "gradient-projection"),
     "placement": ("placement", "bias", "channels"),
+    "inference": ("moving-average", "train-eval", "folding", "broken-batchnorm"),
+    "benefits": ("learning-rate", "init-scale", "weight-scale"),
 }
 
 
