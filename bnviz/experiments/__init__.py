@@ -26,6 +26,8 @@ _MODULES = {
     "convergence-longer": "convergence",
     "convergence-tanh-relu": "convergence",
     "whitening-cost": "whitening",
+    "placement": "placement",
+    "placement-cnn": "placement",
     "inference-estimates": "inference",
     "folding-speed": "folding",
     "learning-rate": "rates",
