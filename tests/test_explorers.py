@@ -21,9 +21,15 @@ every_simulation = pytest.mark.parametrize("name", SIMULATIONS)
 # Gradient descent amplifies a rounding error at each step when it hops about a minimum, so two
 # correct programs drift apart. Comparing them over 200 steps needs a path on which errors die out:
 # a learning rate at which the loss falls smoothly.
-CALM = {"drift": {"lr": 0.1, "scale": 1.0}}
+CALM = {
+    "drift": {"lr": 0.1, "scale": 1.0},
+    "landscape": {"activation": "tanh", "lr": 0.05, "scale": 1.0},
+}
 # Values at which one network leaves the finite numbers, and what `watch` calls it.
-DIVERGING = {"drift": ({"activation": "relu", "lr": 5.0, "scale": 4.0}, ["without BN"])}
+DIVERGING = {
+    "drift": ({"activation": "relu", "lr": 5.0, "scale": 4.0}, ["without BN"]),
+    "landscape": ({"activation": "relu", "lr": 10.0, "scale": 10.0}, ["without BN"]),
+}
 
 
 def outputs_of(explorer: Explorer, values: dict) -> dict[str, torch.Tensor]:
