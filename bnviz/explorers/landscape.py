@@ -24,6 +24,10 @@ SIZES = (64, 32, 32, 32, 10)
 PROBE = 200  # training rows on which the loss along the line is measured
 
 
+def _nothing(seed: Tensor) -> State:
+    return {}
+
+
 @dataclass(frozen=True)
 class Problem:
     """Two networks and their losses, and the functions of a Simulation made of them.
@@ -44,7 +48,7 @@ class Problem:
     loss: Callable[[Tensor, Tensor], Tensor]
     ratios: tuple[float, ...]
     probe: int
-    extra: Callable[[Tensor], State] = lambda seed: {}
+    extra: Callable[[Tensor], State] = _nothing
 
     def of(self, name: str, x: Tensor, y: Tensor, controls: State) -> Callable[[State], Tensor]:
         """The loss of one network on some data, as a function of what it learns."""

@@ -23,6 +23,10 @@ def _net(name: str) -> DeepLinear:
     return DeepLinear(norm=name == "bn")
 
 
+def _start(seed: Tensor, scale: Tensor) -> State:
+    return _net("bn").start(seed, scale)
+
+
 @cache
 def _inputs() -> Tensor:
     """Gaussian, in 64ths: (ROWS, 10). Short numbers make a small file for the page."""
@@ -44,7 +48,7 @@ def _loss(output: Tensor, target: Tensor) -> Tensor:
     return (output - target).square().sum(1).mean()
 
 
-_LINEAR = Problem(_net, _net("bn").start, _data, _loss, RATIOS, PROBE, _target)
+_LINEAR = Problem(_net, _start, _data, _loss, RATIOS, PROBE, _target)
 
 LANDSCAPE_LINEAR = Simulation(
     name="landscape-linear",
