@@ -25,6 +25,11 @@ _MODULES = {
     "convergence-longer": "convergence",
     "convergence-tanh-relu": "convergence",
     "whitening-cost": "whitening",
+    "landscape-linear": "landscapes",
+    "landscape-mlp": "landscapes",
+    "landscape-cnn": "landscapes",
+    "regularisation": "regularisation",
+    "plateaus": "plateaus",
 }
 
 

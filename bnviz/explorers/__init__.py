@@ -11,7 +11,7 @@ __all__ = ["get", "names"]
 _CHAPTERS = {
     "shift": ("drift",),
     "steps": ("scale-shift",),
-    "landscape": ("landscape", "landscape-linear"),
+    "landscape": ("landscape", "landscape-linear", "loss-surface", "regularisation"),
 }
 
 
