@@ -74,9 +74,11 @@ def losses_of(values: Values, x: Tensor, y: Tensor, activation: Activation) -> T
     """
     depth = sum(name.endswith("linear.weight") for name in values)
     h = x
-    for i in range(depth):
+    for i in range(depth):  # z: (..., m, width)
         own = {k.split(".", 2)[2]: v for k, v in values.items() if k.startswith(f"layers.{i}.")}
-        z = h @ own["linear.weight"].transpose(-1, -2)  # (..., m, width)
+        weight = own["linear.weight"]
+        # the first product in this order: the other one would copy x for every network
+        z = h @ weight.transpose(-1, -2) if i else (weight @ x.T).transpose(-1, -2)
         if "norm.weight" in own:
             centred = z - z.mean(-2, keepdim=True)
             z = centred * torch.rsqrt(centred.square().mean(-2, keepdim=True) + 1e-5)

@@ -96,13 +96,13 @@ def part(state: State, name: str) -> State:
 
 
 def _describe(found: State) -> State:
-    """The curves begin at the point itself, where nothing has changed yet."""
+    """The curves begin at the point itself; a change of 0 has no place on a logarithmic axis."""
     here, change = found["here"].reshape(1), found["change"]
     return {
         "line": torch.cat([here, found["loss"]]),
         "least": found["loss"].amin(0),
         "most": found["loss"].amax(0),
-        "change_line": torch.cat([torch.zeros_like(here), change]),
+        "change_line": torch.cat([torch.full_like(here, torch.nan), change]),
         "change_least": change.amin(0),
         "change_most": change.amax(0),
         "beta": found["beta"],
@@ -124,9 +124,9 @@ def bindings() -> tuple[Binding, ...]:
 
 READOUT = (
     "Without BN, loss {plain_loss:.3g}; up to {far} steps ahead it lies between {plain_least:.3g} "
-    "and {plain_most:.3g}, and the gradient changes by up to {plain_change_most:.2g}: "
-    "β = {plain_beta:.2g}. With BN, loss {bn_loss:.3g}; {bn_least:.3g} to {bn_most:.3g} ahead, "
-    "{bn_change_most:.2g}: β = {bn_beta:.2g}."
+    "and {plain_most:.3g}, and the gradient changes by up to {plain_change_most:.3g}: "
+    "β = {plain_beta:.3g}. With BN, loss {bn_loss:.3g}; {bn_least:.3g} to {bn_most:.3g} ahead, "
+    "{bn_change_most:.3g}: β = {bn_beta:.3g}."
 )
 WATCH = {"plain_loss": "without BN", "bn_loss": "with BN"}
 

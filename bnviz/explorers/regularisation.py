@@ -35,8 +35,9 @@ def trained(norm: bool) -> MLP:
 def compute(image: Tensor, batch: Tensor, seed: Tensor) -> dict[str, Tensor]:
     """The image stands first in each batch; the rest of a batch is drawn from the training set."""
     data, net = digits(), trained(True)
-    own = data.x_test[:IMAGES][image.long()]  # (64,)
-    label = data.y_test[:IMAGES][image.long()]
+    place = image.long().reshape(1)
+    own = data.x_test[:IMAGES][place][0]  # (64,)
+    label = data.y_test[:IMAGES][place][0]
     first = torch.cat([data.x_train, own.unsqueeze(0)]) @ net.layers[0].linear.weight.T
     n = len(data.x_train)
     rows = (prng.uniform((DRAWS, LARGEST), seed, stream=0) * n).long().clamp(0, n - 1)
@@ -48,7 +49,7 @@ def compute(image: Tensor, batch: Tensor, seed: Tensor) -> dict[str, Tensor]:
     bn = torch.softmax(h @ net.head.weight.T + net.head.bias, 1)  # (DRAWS, 10)
     running = torch.softmax(net(own.unsqueeze(0)), 1)[0]
     plain = torch.softmax(trained(False)(own.unsqueeze(0)), 1)[0]
-    right = torch.nn.functional.one_hot(label, 10).float()  # (10,)
+    right = (torch.arange(10) == label).float()  # (10,)
     p = bn @ right  # probability of the right class, (DRAWS,)
     return {
         "picture": own.reshape(8, 8),

@@ -13,6 +13,7 @@ _NETS = (
     ("plain", "without BN", theme.PLAIN, "rgba(217,115,13,0.25)", "dash"),
     ("bn", "with BN", theme.BN, "rgba(47,127,214,0.3)", "solid"),
 )
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LEFT, _RIGHT = (0.0, 0.43), (0.57, 1.0)
 _LOSS, _CHANGE, _BETA = (0.72, 0.97), (0.36, 0.61), (0.0, 0.22)
 
@@ -105,17 +106,17 @@ def _layout(ranges: Ranges) -> dict:
         }
     left, right = _LEFT[0], _RIGHT[0]
     layout["annotations"] = [
-        note("<b>loss</b> on the line, now", left, _LOSS[1], "left", "bottom"),
-        note("least and most on the line", right, _LOSS[1], "left", "bottom"),
-        note("<b>change of the gradient</b>", left, _CHANGE[1], "left", "bottom"),
-        note("least and most", right, _CHANGE[1], "left", "bottom"),
+        note("<b>loss</b>, now", left, _LOSS[1], "left", "bottom"),
+        note("over training", right, _LOSS[1], "left", "bottom"),
+        note("<b>gradient changes</b>", left, _CHANGE[1], "left", "bottom"),
+        note("over training", right, _CHANGE[1], "left", "bottom"),
         note("<b>effective β-smoothness</b> (low: smooth)", left, _BETA[1], "left", "bottom"),
         note("<b>- - without BN</b>", left, 1.03, "left", "bottom", theme.PLAIN),
         note("<b>— with BN</b>", right, 1.03, "left", "bottom", theme.BN),
     ]
     return layout | {
         "height": 660,
-        "margin": {"l": 44, "r": 12, "t": 30, "b": 44},
+        "margin": {"l": 44, "r": 12, "t": 44, "b": 44},
         "showlegend": False,
     }
 
@@ -125,10 +126,15 @@ def _scale(span: tuple[float, float], log: bool) -> dict:
     if not log:
         return {"range": list(span), "nticks": 5}
     powers = range(int(-(-span[0] // 1)), int(span[1] // 1) + 1)
-    step = max(1, len(powers) // 4)
+    shown = powers[:: max(1, -(-len(powers) // 5))]
     return {
         "type": "log",
         "range": list(span),
-        "tickvals": [10.0**p for p in powers][::step],
-        "exponentformat": "power",
+        "tickvals": [10.0**p for p in shown],
+        "ticktext": [_power(p) for p in shown],
     }
+
+
+def _power(p: int) -> str:
+    """0.01, 1, 100, and 10⁴ where figures would be many."""
+    return f"{10.0**p:g}" if -3 < p < 4 else "10" + str(p).translate(_SUPERSCRIPT)
