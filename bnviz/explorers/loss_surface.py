@@ -17,7 +17,7 @@ from bnviz.surface import OPTIMISERS, begin, losses_of, plateaus, slice_of, upda
 __all__ = ["LOSS_SURFACE"]
 
 NETS = ("plain", "bn")
-SIZES = (64, 16, 16, 16, 16, 10)
+SIZES = (64, 16, 16, 16, 16, 16, 10)
 GRID, PROBE = 21, 100
 PAIRS = ((0, 1), (0, 2), (1, 2))  # which optimisers span the plane
 _KINDS = ("start", "w", "m", "s")
