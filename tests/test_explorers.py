@@ -29,6 +29,7 @@ CALM = {
     "train-eval": {"lr": 0.02},
     "broken-batchnorm": {"lr": 0.02},
     "learning-rate": {"lr": 0.03, "scale": 1.0},
+    "landscape": {"activation": "tanh", "lr": 0.05, "scale": 1.0},
 }
 # Values at which one network leaves the finite numbers, and what `watch` calls it.
 DIVERGING = {
@@ -37,6 +38,7 @@ DIVERGING = {
     "placement": ({"activation": "relu", "lr": 2.0, "scale": 8.0}, ["without BN"]),
     "channels": None,  # its ReLUs die before anything overflows
     "learning-rate": ({"activation": "relu", "lr": 5.0, "scale": 4.0}, ["without BN"]),
+    "landscape": ({"activation": "relu", "lr": 10.0, "scale": 10.0}, ["without BN"]),
 }
 
 

@@ -35,6 +35,11 @@ _MODULES = {
     "weight-norm": "norms",
     "steps-ratio": "headline",
     "seven-changes": "changes",
+    "landscape-linear": "landscapes",
+    "landscape-mlp": "landscapes",
+    "landscape-cnn": "landscapes",
+    "regularisation": "regularisation",
+    "plateaus": "plateaus",
 }
 
 

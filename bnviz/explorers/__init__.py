@@ -15,6 +15,7 @@ _CHAPTERS = {
     "placement": ("placement", "bias", "channels"),
     "inference": ("moving-average", "train-eval", "folding", "broken-batchnorm"),
     "benefits": ("learning-rate", "init-scale", "weight-scale"),
+    "landscape": ("landscape", "landscape-linear", "loss-surface", "regularisation"),
 }
 
 
