@@ -92,7 +92,9 @@ def measure(task: Task, cell: Row, steps: int, batch: int | None, ratios: tuple)
             found.append(_short(line, number))
         rows = shuffler.take(batch) if batch else slice(None)
         part = (x[rows], y[rows])
-        slopes, now = grad_and_value(lambda v, part=part: loss(call(net, v, part[0]), part[1]))(values)
+        slopes, now = grad_and_value(lambda v, part=part: loss(call(net, v, part[0]), part[1]))(
+            values
+        )
         if not torch.isfinite(now):
             break
         values = {k: w - lr * slopes[k] for k, w in values.items()}
@@ -168,9 +170,7 @@ def summarise(rows: list[Row]) -> dict:
         for net in NETS
     }
     pairs = {
-        f"{key} {phase}": {
-            str(s): _smaller(rows, by, s, f"{key}_{phase}") for s in settings
-        }
+        f"{key} {phase}": {str(s): _smaller(rows, by, s, f"{key}_{phase}") for s in settings}
         for key in MEASURES
         for phase in ("early", "late")
     }
@@ -197,16 +197,13 @@ _PHASES = "early: median over the first third of the run; late: over the last th
 
 
 def _experiment(name: str, title: str, run, settings: dict, axes: dict) -> Experiment:
-    cells = [{}]
-    for key, values in {**axes, "net": NETS, "seed": range(6)}.items():
-        cells = [{**cell, key: value} for cell in cells for value in values]
     return Experiment(
         name=name,
         title=title,
         claims=("C29",),
         question="Is the loss smoother with BN, by the three measures of Santurkar et al.?",
         settings={**settings, "measured": _MEASURED},
-        cells=tuple(cells),
+        grid={**axes, "net": NETS, "seed": tuple(range(6))},
         run=run,
         summarise=summarise,
         notes=(_PHASES, "smaller_with_bn: [seeds with the smaller number with BN, seeds compared]"),

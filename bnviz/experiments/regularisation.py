@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from bnviz import measures
 from bnviz.data import Split, digits
-from bnviz.experiments.experiment import Experiment, Row, between, grid
+from bnviz.experiments.experiment import Experiment, Row, between
 from bnviz.nets import MLP, initialise
 from bnviz.train import DivergenceError, train
 
@@ -116,7 +116,7 @@ REGULARISATION = Experiment(
         "dropout": f"behind every hidden activation, p = {DROP}",
         "measured": "in evaluation mode: running statistics, no Dropout",
     },
-    cells=grid(kind=KINDS, batch=BATCHES, lr=RATES, seed=SEEDS),
+    grid={"kind": tuple(KINDS), "batch": tuple(BATCHES), "lr": tuple(RATES), "seed": tuple(SEEDS)},
     run=run,
     summarise=summarise,
     digits=4,
