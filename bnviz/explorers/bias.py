@@ -16,9 +16,9 @@ __all__ = ["BIAS"]
 
 BATCH, UNITS, EPS = 128, 8, 1e-5
 UNIT = 3  # the one whose bias is moved
-LOW, HIGH, BINS = -8.0, 8.0, 64
-REACH, POINTS = 5.0, 41  # the loss curves run from -REACH to REACH
-_TANGENT = 1.25  # half the length of a tangent, along the axis
+LOW, HIGH, BINS = -12.0, 12.0, 96
+REACH, POINTS = 4.0, 41  # the loss curves run from -REACH to REACH
+_TANGENT = 1.0  # half the length of a tangent, along the axis
 
 
 @cache

@@ -39,7 +39,7 @@ def bias(bins: tuple[float, float, int], along: tuple[float, float, int]) -> dic
             note(f"<b>{title}</b>", domain[0], 1.01, "left", "bottom", colour)
         )
     for k, domain, title in ((3, _LEFT, "b"), (4, _RIGHT, "β")):
-        layout |= _axes(k, domain, _BELOW, along[:2], list(_LOSSES))
+        layout |= _axes(k, domain, _BELOW, (along[0] - 0.3, along[1] + 0.3), list(_LOSSES))
         layout[f"xaxis{k}"]["title"] = {"text": title}
         layout[f"yaxis{k}"]["showticklabels"] = k == 3
         words = note(f"<b>loss along {title}</b>", domain[0], _BELOW[1] + 0.012, "left", "bottom")
@@ -75,7 +75,7 @@ def _axes(k: int, domain, rows, span, heights) -> dict:
             "domain": list(domain),
             "anchor": f"y{_suffix(k)}",
             "range": list(span),
-            "tickvals": [-5, 0, 5],
+            "tickvals": [-10, -4, 0, 4, 10],
             "fixedrange": True,
             "zeroline": True,
         },
