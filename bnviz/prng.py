@@ -11,7 +11,7 @@ its ONNX form goes through float32 and loses bits.
 import torch
 from torch import Tensor
 
-__all__ = ["Shuffler", "fold_in", "hash32", "normal", "permutation", "uniform"]
+__all__ = ["Shuffler", "below", "fold_in", "hash32", "normal", "permutation", "uniform"]
 
 _MASK = 0xFFFFFFFF
 _MULTIPLIERS = (0x7FEB352D, 0x31848BAB)  # odd and below 2**31: the products stay below 2**63
@@ -92,6 +92,17 @@ def fold_in(seed: Tensor, number: Tensor) -> Tensor:
     """
     salted = _stream(seed, 0x5EED) ^ hash32(number.long() + 1)  # streams this high are not drawn
     return hash32(salted) >> 1  # below 2**31: room for the + 1 of `_stream`
+
+
+def below(power: int, count: int, seed: Tensor, stream: int) -> Tensor:
+    """Whole numbers in [0, 2**power), each as likely as the others: int64 of shape (count,).
+
+    The lowest `power` bits of the hash, because a remainder by any other number would favour some.
+
+    >>> below(2, 5, torch.tensor(0), 0).max() < 4
+    tensor(True)
+    """
+    return _bits(count, seed, stream) & (2**power - 1)
 
 
 def permutation(n: int, seed: int, stream: int) -> Tensor:

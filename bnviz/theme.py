@@ -4,9 +4,11 @@ __all__ = [
     "BN",
     "BN_SCALE",
     "NEUTRAL",
+    "NEUTRAL_SCALE",
     "PLAIN",
     "PLAIN_SCALE",
     "SECOND",
+    "SIGNED_PALE_SCALE",
     "SIGNED_SCALE",
     "THIRD",
     "template",
@@ -25,16 +27,18 @@ def _fading(colour: str, most: float = 1.0) -> list[list]:
     return [[k / 8, f"rgba({r},{g},{b},{most * k / 8:.3f})"] for k in range(9)]
 
 
-def _signed(negative: str, positive: str) -> list[list]:
+def _signed(negative: str, positive: str, most: float = 0.6) -> list[list]:
     """From one colour through nothing to another; pale enough for numbers to stand on it."""
-    left = [[(1 - at) / 2, colour] for at, colour in reversed(_fading(negative, most=0.6))]
-    right = [[(1 + at) / 2, colour] for at, colour in _fading(positive, most=0.6)]
+    left = [[(1 - at) / 2, colour] for at, colour in reversed(_fading(negative, most))]
+    right = [[(1 + at) / 2, colour] for at, colour in _fading(positive, most)]
     return left + right[1:]
 
 
 PLAIN_SCALE = _fading(PLAIN)
 BN_SCALE = _fading(BN)
+NEUTRAL_SCALE = _fading(NEUTRAL)
 SIGNED_SCALE = _signed(SECOND, THIRD)  # for tables of numbers; give it zmin = -zmax
+SIGNED_PALE_SCALE = _signed(SECOND, THIRD, 0.22)  # for what stands back in such a table
 
 _FONT = "-apple-system, BlinkMacSystemFont, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _MODES = {

@@ -285,6 +285,7 @@ def test_slider_moves_on_its_scale_and_shows_values():
         (Slider("b", "b", 2, 256, 32, 1, scale="log2", format="d"), 2**5.5, "45"),
         (Slider("g", "g", -1, 1, 0, 0.1), -0.0, "0.00"),
         (Slider("e", "e", 1e-8, 1, 1, 1, scale="log10", format=".0e"), 1e-5, "1e-05"),
+        (Slider("s", "s", 0, 2, 0, 1, format="|none|one|many"), 1.0, "one"),
     ],
 )
 def test_values_are_written_with_format_and_note(slider, value, text):

@@ -12,9 +12,10 @@ Loading a result needs nothing but Python; torch is imported when something is c
 
 from functools import cache
 from importlib import import_module
+from typing import Any
 
+from bnviz.experiments import store
 from bnviz.experiments.experiment import Experiment
-from bnviz.experiments.store import load
 
 __all__ = ["get", "load", "names"]
 
@@ -25,6 +26,15 @@ _MODULES = {
     "convergence-longer": "convergence",
     "convergence-tanh-relu": "convergence",
     "whitening-cost": "whitening",
+    "placement": "placement",
+    "placement-cnn": "placement",
+    "inference-estimates": "inference",
+    "folding-speed": "folding",
+    "learning-rate": "rates",
+    "depth": "depth",
+    "weight-norm": "norms",
+    "steps-ratio": "headline",
+    "seven-changes": "changes",
     "landscape-linear": "landscapes",
     "landscape-mlp": "landscapes",
     "landscape-cnn": "landscapes",
@@ -50,3 +60,19 @@ def get(name: str) -> Experiment:
     module = import_module(f"bnviz.experiments.{_MODULES[name]}")
     found = (e for e in vars(module).values() if isinstance(e, Experiment))
     return next(e for e in found if e.name == name)
+
+
+def load(name: str) -> dict[str, Any]:
+    """The stored result of an experiment: its settings, its summary, a row for every run.
+
+    Returns:
+        A dict: name, title, claims, question, command, date, versions, settings, notes, grid,
+        "summary" (what the rows come to) and "rows" (a list of dicts, one for each run).
+
+    Raises:
+        FileNotFoundError: when no result of that name is stored.
+
+    >>> load("whitening-cost")["claims"]
+    ['C06']
+    """
+    return store.read(name)

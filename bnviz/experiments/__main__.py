@@ -28,6 +28,7 @@ def result_of(experiment: Experiment, rows: list[Row]) -> dict[str, Any]:
         "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
         "settings": dict(experiment.settings),
         "notes": list(experiment.notes),
+        "grid": {axis: list(values) for axis, values in experiment.grid.items()},
         "summary": experiment.summarise(rows),
         "rows": rows,
     }
@@ -39,7 +40,7 @@ def compute(experiment: Experiment, jobs: int, dask: str | None, progress: bool)
 
     jobs, dask = (1, None) if experiment.serial else (jobs, dask)
     options = {"jobs": jobs, "dask": dask, "progress": progress, "label": experiment.name}
-    light = dataclasses.replace(experiment, cells=())  # this is sent to the workers, once per cell
+    light = dataclasses.replace(experiment, grid={})  # this is sent to the workers, once per cell
     return result_of(experiment, sweep(light.row, experiment.cells, **options))
 
 

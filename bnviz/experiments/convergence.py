@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from bnviz import ics, measures
 from bnviz.data import digits
 from bnviz.experiments.classes import CLASSES, borderline, classify
-from bnviz.experiments.experiment import Experiment, Row, grid, rounded
+from bnviz.experiments.experiment import Experiment, Row, rounded
 from bnviz.nets import MLP, initialise
 from bnviz.record import inputs_of
 from bnviz.train import DivergenceError, Step, train
@@ -87,17 +87,26 @@ def run(cell: Row) -> Row:
     observer = _Observer(net)
     finite = True
     try:
-        train(net, data, steps=cell.get("steps", STEPS), batch_size=BATCH, lr=cell["lr"],
-              seed=cell["seed"], on_step=observer)  # fmt: skip
+        train(
+            net,
+            data,
+            steps=cell.get("steps", STEPS),
+            batch_size=BATCH,
+            lr=cell["lr"],
+            seed=cell["seed"],
+            on_step=observer,
+        )
     except DivergenceError:
         finite = False
     curve = rounded(_ending(observer.losses, finite))
+    inside = observer.describe() if finite else dict.fromkeys(DESCRIBED, [float("nan")] * 3)
     described = {
-        f"{name}{layer}": value if finite else float("nan")
-        for name, values in observer.describe().items()
-        for layer, value in zip(LAYERS, rounded(values, 2), strict=True)
+        f"{name}{layer}": round(value, 4) if finite else value
+        for name, values in inside.items()
+        for layer, value in zip(LAYERS, values, strict=True)
     }
-    return {"class": classify(curve), **curve, **_evaluate(net, finite), **described}
+    test = _test_accuracy(net) if finite else None
+    return {"class": classify(curve), **curve, "test": test, **rounded(described, 2)}
 
 
 def _ending(losses: list[float], finite: bool) -> Row:
@@ -112,21 +121,17 @@ def _ending(losses: list[float], finite: bool) -> Row:
 
 
 @torch.no_grad()
-def _evaluate(net: MLP, finite: bool) -> Row:
-    """Accuracy on training and test images, in evaluation mode: with running statistics."""
+def _test_accuracy(net: MLP) -> float:
+    """In evaluation mode: BN normalises with its running statistics."""
     data = digits()
-    parts = {"train": (data.x_train, data.y_train), "test": (data.x_test, data.y_test)}
-    return {
-        name: measures.accuracy(net.eval()(x), y).item() if finite else None
-        for name, (x, y) in parts.items()
-    }
+    return measures.accuracy(net.eval()(data.x_test), data.y_test).item()
 
 
 def summarise(rows: list[Row]) -> dict:
     """How many runs ended how, how sure that is, and what the layers look like in each class."""
     groups = {}
     for row in rows:
-        key = " ".join(str(row[k]) for k in ("activation", "net") if k in row)
+        key = "-".join(str(row[k]) for k in ("activation", "net") if k in row)
         groups.setdefault(key, []).append(row)
     return {
         "runs": len(rows),
@@ -137,13 +142,15 @@ def summarise(rows: list[Row]) -> dict:
             key: sum(r["class"] == "converged" and r["test"] < 0.5 for r in chosen)
             for key, chosen in groups.items()
         },
-        "blind": {key: _blind(chosen) for key, chosen in groups.items()},
+        "outcome": {key: _outcome(chosen) for key, chosen in groups.items()},
         "layers": list(LAYERS),
         "by_class": {
-            f"{key} {name}": _describe([r for r in chosen if r["class"] == name])
+            key: {
+                name: _describe([r for r in chosen if r["class"] == name])
+                for name in CLASSES
+                if any(r["class"] == name for r in chosen)
+            }
             for key, chosen in groups.items()
-            for name in CLASSES
-            if any(r["class"] == name for r in chosen)
         },
     }
 
@@ -152,19 +159,23 @@ def _counts(rows: list[Row]) -> dict[str, int]:
     return {name: sum(r["class"] == name for r in rows) for name in CLASSES}
 
 
-def _blind(rows: list[Row]) -> dict[str, dict[str, int]]:
-    """Runs whose last hidden layer says the same for every image, in 90 % of its units or more.
+def _outcome(rows: list[Row]) -> dict[str, dict]:
+    """What learned (converged, slow) and what failed (the rest), and how many of these are blind.
 
-    Of these, in how many it is saturated (most of its values), and in how many it lies still late
-    in the run: drift below 0.1 (over `EVERY` steps, in units of the pre-activation).
+    Blind: at least 90 % of the units of layer 5 give every image the same output. Of these, in how
+    many most values are saturated, and in how many the layer lies still late in the run: drift
+    below 0.1 over `EVERY` steps, in units of the pre-activation.
     """
-    found = {}
-    for name in CLASSES:
-        blind = [r for r in rows if r["class"] == name and (r["constant5"] or 0) >= 0.9]
+    found: dict[str, dict] = {}
+    for name, classes in {"learned": CLASSES[:2], "failed": CLASSES[2:]}.items():
+        chosen = [r for r in rows if r["class"] in classes]
+        blind = [r for r in chosen if (r["constant5"] or 0) >= 0.9]
         found[name] = {
+            **_describe(chosen),
+            "smallest_lr": min((r["lr"] for r in chosen), default=None),
             "blind": len(blind),
-            "saturated": sum(r["saturated5"] > 0.5 for r in blind),
-            "still": sum(r["late5"] < 0.1 for r in blind),
+            "blind_saturated": sum(r["saturated5"] > 0.5 for r in blind),
+            "blind_still": sum(r["late5"] < 0.1 for r in blind),
         }
     return found
 
@@ -182,7 +193,7 @@ def _cells(rows: list[Row]) -> dict[str, int]:
 
 
 def _describe(rows: list[Row]) -> dict:
-    """Median over the runs of a class, for each stored layer."""
+    """Median over runs, for each stored layer."""
     found: dict = {"runs": len(rows)}
     for name, layer in itertools.product(DESCRIBED, LAYERS):
         values = [r[f"{name}{layer}"] for r in rows if r[f"{name}{layer}"] is not None]
@@ -207,7 +218,7 @@ CONVERGENCE = Experiment(
     claims=("C04", "C08"),
     question=_QUESTION,
     settings={**_SETTINGS, "activation": "sigmoid", "steps": STEPS},
-    cells=grid(net=("plain", "bn"), lr=RATES, scale=SCALES, seed=range(5)),
+    grid={"net": ("plain", "bn"), "lr": RATES, "scale": SCALES, "seed": (0, 1, 2, 3, 4)},
     run=run,
     summarise=summarise,
     notes=("A run that is not finite has null for everything that it did not reach.",),
@@ -219,7 +230,7 @@ CONVERGENCE_LONGER = Experiment(
     claims=("C08",),
     question="How many runs that are stuck after 400 steps are still stuck after 1600?",
     settings={**_SETTINGS, "activation": "sigmoid", "steps": 4 * STEPS},
-    cells=grid(net=("plain",), lr=RATES, scale=SCALES, seed=range(2), steps=(4 * STEPS,)),
+    grid={"net": ("plain",), "lr": RATES, "scale": SCALES, "seed": (0, 1), "steps": (4 * STEPS,)},
     run=run,
     summarise=summarise,
 )
@@ -230,8 +241,13 @@ CONVERGENCE_TANH_RELU = Experiment(
     claims=("C04", "C08"),
     question=_QUESTION,
     settings={**_SETTINGS, "steps": STEPS},
-    cells=grid(activation=("tanh", "relu"), net=("plain", "bn"), lr=RATES,
-               scale=(0.25, 1.0, 4.0), seed=range(3)),
+    grid={
+        "activation": ("tanh", "relu"),
+        "net": ("plain", "bn"),
+        "lr": RATES,
+        "scale": (0.25, 1.0, 4.0),
+        "seed": (0, 1, 2),
+    },
     run=run,
     summarise=summarise,
-)  # fmt: skip
+)

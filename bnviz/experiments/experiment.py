@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Experiment", "Row", "between", "grid", "rounded"]
+__all__ = ["Experiment", "Row", "between", "cells", "rounded"]
 
 Row = dict[str, Any]
 
@@ -21,7 +21,7 @@ class Experiment:
         claims: which rows of the claims ledger rest on it, such as ("C07",).
         question: what it asks, in a sentence.
         settings: what is the same in every cell, for the reader of the result.
-        cells: one dict of numbers and strings for each run, the seed included.
+        grid: the values of each axis, the seed among them; every combination is one run.
         run: cell -> dict of numbers, strings, short lists; no other input, so that a cell can be
             computed alone, anywhere. NaN and infinity are stored as null.
         summarise: all rows (cell and result in one dict) -> dict, small; a pure function of the
@@ -35,26 +35,31 @@ class Experiment:
     claims: tuple[str, ...]
     question: str
     settings: Mapping[str, Any]
-    cells: tuple[Row, ...]
+    grid: Mapping[str, tuple]
     run: Callable[[Row], Row]
     summarise: Callable[[list[Row]], dict[str, Any]]
     serial: bool = False
     digits: int = 3
     notes: tuple[str, ...] = field(default=())
 
+    @property
+    def cells(self) -> tuple[Row, ...]:
+        """One dict for each run."""
+        return cells(self.grid)
+
     def row(self, cell: Row) -> Row:
         """The cell and its result, rounded as they are stored."""
         return {**cell, **rounded(self.run(cell), self.digits)}
 
 
-def grid(**axes: Iterable) -> tuple[Row, ...]:
+def cells(grid: Mapping[str, Iterable]) -> tuple[Row, ...]:
     """Every combination of the values; the last axis changes fastest.
 
-    >>> grid(lr=(0.1, 1.0), seed=(0,))
+    >>> cells({"lr": (0.1, 1.0), "seed": (0,)})
     ({'lr': 0.1, 'seed': 0}, {'lr': 1.0, 'seed': 0})
     """
     return tuple(
-        dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())
+        dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())
     )
 
 
@@ -78,12 +83,16 @@ def between(values: Iterable[float | None], digits: int = 3) -> dict[str, float 
     """Median, smallest and largest of the values that are numbers, and how many there are.
 
     >>> between([3.0, None, 1.0, 2.0])
-    {'median': 2.0, 'min': 1.0, 'max': 3.0, 'n': 3}
+    {'median': 2, 'min': 1.0, 'max': 3.0, 'n': 3}
     """
     known = sorted(v for v in values if v is not None)
     if not known:
         return {"median": None, "min": None, "max": None, "n": 0}
     half = len(known) // 2
     median = known[half] if len(known) % 2 else (known[half - 1] + known[half]) / 2
-    return {"median": rounded(float(median), digits), "min": known[0], "max": known[-1],
-            "n": len(known)}  # fmt: skip
+    return {
+        "median": rounded(float(median), digits),
+        "min": known[0],
+        "max": known[-1],
+        "n": len(known),
+    }

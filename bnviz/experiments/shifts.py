@@ -19,11 +19,11 @@ __all__ = ["ICS_MEASURES"]
 
 NETS = ("plain", "bn", "noisy")
 SETTINGS = {  # activation, initial scale, learning rate: all three networks learn in each
-    "sigmoid, lr 0.5": ("sigmoid", 5.0, 0.5),
-    "sigmoid, lr 1.5": ("sigmoid", 5.0, 1.5),
-    "tanh, lr 0.05": ("tanh", 1.0, 0.05),
-    "tanh, lr 0.15": ("tanh", 1.0, 0.15),
-    "relu, lr 0.1": ("relu", 1.4, 0.1),
+    "sigmoid-slow": ("sigmoid", 5.0, 0.5),
+    "sigmoid-fast": ("sigmoid", 5.0, 1.5),
+    "tanh-slow": ("tanh", 1.0, 0.05),
+    "tanh-fast": ("tanh", 1.0, 0.15),
+    "relu": ("relu", 1.4, 0.1),
 }
 STEPS, BATCH, EVERY, PROBE, LAYERS = 300, 32, 10, 256, 5
 PHASES = {"early": range(0, 100), "late": range(200, 300)}
@@ -85,8 +85,15 @@ def run(cell: Row) -> Row:
         add_noise(net, seed=cell["seed"])
     net.load_state_dict(initialise(net, cell["seed"], scale) | _seeds(net))
     observer = _Observer(net, lr, cell["seed"])
-    losses = train(net, observer.data, steps=STEPS, batch_size=BATCH, lr=lr, seed=cell["seed"],
-                   on_step=observer)  # fmt: skip
+    losses = train(
+        net,
+        observer.data,
+        steps=STEPS,
+        batch_size=BATCH,
+        lr=lr,
+        seed=cell["seed"],
+        on_step=observer,
+    )
     logits = net.eval()(observer.data.x_test)
     result: Row = {
         "loss": sum(losses[-50:]) / 50,
@@ -103,13 +110,15 @@ def _seeds(net: MLP) -> dict[str, Tensor]:
 
 def summarise(rows: list[Row]) -> dict:
     """Medians over seeds by layer, and in how many seeds one network shifts more than another."""
-    table = {}
-    for setting in SETTINGS:
-        for net in NETS:
-            chosen = [r for r in rows if (r["setting"], r["net"]) == (setting, net)]
-            table[f"{setting}, {net}"] = _describe(chosen)
+    table = {
+        setting: {
+            net: _describe([r for r in rows if (r["setting"], r["net"]) == (setting, net)])
+            for net in NETS
+        }
+        for setting in SETTINGS
+    }
     seeds = len({row["seed"] for row in rows})
-    return {"runs": len(rows), "seeds": seeds, "pairs": _pairs(rows), "by_net": table}
+    return {"runs": len(rows), "seeds": seeds, "pairs": _pairs(rows), "by_setting": table}
 
 
 def _describe(rows: list[Row]) -> dict:
@@ -135,32 +144,35 @@ def _by_layer(rows) -> list[float]:
 
 
 def _pairs(rows: list[Row]) -> dict:
-    """In how many seeds a measure is larger in one net than in the other, by setting.
+    """In how many seeds a measure is larger in one net than in the other, by setting and in all.
 
     Runs of one setting and seed are compared: sums over layers 2 to 5, late in training.
     """
-    score = {}
-    for row in rows:
-        inner = slice(1, LAYERS)
-        score[row["setting"], row["seed"], row["net"]] = {
-            "cosine": sum(row["cosine_late"][inner]),
-            "relative_shift": sum(_ratio(row, "shift", "norm", "late")[inner]),
-            "shift": sum(row["shift_late"][inner]),
-            "drift": sum(row["w1_late"][inner]),
-            "drift_in_std": sum(_ratio(row, "w1", "std", "late")[inner]),
-            "raw_drift_in_std": sum(_ratio(row, "raw_w1", "raw_std", "late")[inner]),
-        }
-    return {
-        f"{measure}: {net} > {other}": {
-            setting: sum(
-                score[setting, seed, net][measure] > score[setting, seed, other][measure]
-                for seed in sorted({row["seed"] for row in rows})
-            )
-            for setting in sorted({row["setting"] for row in rows})
-        }
-        for net, other in (("bn", "plain"), ("noisy", "plain"), ("noisy", "bn"))
-        for measure in MEASURES
+    score = {(row["setting"], row["seed"], row["net"]): _score(row) for row in rows}
+    seeds = sorted({row["seed"] for row in rows})
+    found: dict = {}
+    for net, other in (("bn", "plain"), ("noisy", "plain"), ("noisy", "bn")):
+        counts = found[f"{net}_over_{other}"] = {}
+        for measure in MEASURES:
+            larger = {
+                s: sum(score[s, k, net][measure] > score[s, k, other][measure] for k in seeds)
+                for s in SETTINGS
+            }
+            counts[measure] = {**larger, "all": sum(larger.values())}
+    return {"compared": len(SETTINGS) * len(seeds), **found}
+
+
+def _score(row: Row) -> dict[str, float]:
+    """Every measure of one run, summed over layers 2 to 5, late in training."""
+    late = {
+        "cosine": row["cosine_late"],
+        "relative_shift": _ratio(row, "shift", "norm", "late"),
+        "shift": row["shift_late"],
+        "drift": row["w1_late"],
+        "drift_in_std": _ratio(row, "w1", "std", "late"),
+        "raw_drift_in_std": _ratio(row, "raw_w1", "raw_std", "late"),
     }
+    return {measure: sum(values[1:LAYERS]) for measure, values in late.items()}
 
 
 ICS_MEASURES = Experiment(
@@ -172,8 +184,9 @@ ICS_MEASURES = Experiment(
     settings={
         "data": "digits",
         "network": "5 hidden layers of 64",
-        "settings": {k: dict(zip(("activation", "scale", "lr"), v, strict=True))
-                     for k, v in SETTINGS.items()},
+        "settings": {
+            k: dict(zip(("activation", "scale", "lr"), v, strict=True)) for k, v in SETTINGS.items()
+        },
         "steps": STEPS,
         "batch": BATCH,
         "noise": {"n_mu": N_MU, "n_sigma": N_SIGMA, "r": R},
@@ -185,9 +198,8 @@ ICS_MEASURES = Experiment(
         "gradient": "shift ||G - G'||, norm ||G||, cosine, of each weight matrix; the last is the "
         "head's",
     },
-    cells=tuple({"setting": s, "net": n, "seed": seed}
-                for s in SETTINGS for n in NETS for seed in range(5)),
+    grid={"setting": tuple(SETTINGS), "net": NETS, "seed": (0, 1, 2, 3, 4)},
     run=run,
     summarise=summarise,
     notes=("pairs: sums over layers 2 to 5, late; runs with equal setting and seed.",),
-)  # fmt: skip
+)

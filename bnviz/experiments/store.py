@@ -4,26 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FOLDER", "as_json", "load", "save"]
+from bnviz.experiments.experiment import cells
+
+__all__ = ["FOLDER", "as_json", "read", "save"]
 
 FOLDER = Path(__file__).parent / "results"
 
 
-def load(name: str, folder: str | Path = FOLDER) -> dict[str, Any]:
-    """A stored result: name, title, claims, command, date, versions, settings, summary, rows.
-
-    Args:
-        name: of the experiment.
-        folder: where it lies; the package's own results unless told otherwise.
-
-    Returns:
-        A dict. "rows" is a list of dicts, one for each cell, "summary" what they come to.
+def read(name: str, folder: str | Path = FOLDER) -> dict[str, Any]:
+    """The result `NAME.json` of a folder, its rows as dicts, the cell in each.
 
     Raises:
-        FileNotFoundError: when no result of that name is stored.
-
-    >>> load("whitening-cost")["claims"]
-    ['C06']
+        FileNotFoundError: when there is none of that name.
     """
     path = Path(folder) / f"{name}.json"
     if not path.exists():
@@ -33,7 +25,7 @@ def load(name: str, folder: str | Path = FOLDER) -> dict[str, Any]:
             f"python -m bnviz.experiments {name} computes it"
         )
     result = json.loads(path.read_text(encoding="utf-8"))
-    result["rows"] = _rows(result["rows"])
+    result["rows"] = _rows(result["grid"], result["rows"])
     return result
 
 
@@ -46,9 +38,11 @@ def save(result: dict[str, Any], folder: str | Path = FOLDER) -> Path:
 
 
 def as_json(result: dict[str, Any]) -> str:
-    """The text of the file. Rows are stored as columns: a name is written once, not per row."""
+    """The text of the file. Rows become columns, and what the grid says is not repeated."""
+    columns = {k: [row[k] for row in result["rows"]] for k in result["rows"][0]}
+    columns = {k: column for k, column in columns.items() if k not in result["grid"]}
     parts = {k: _text(v) for k, v in result.items() if k not in ("rows", "summary")}
-    for key, value in (("summary", result["summary"]), ("rows", _columns(result["rows"]))):
+    for key, value in (("summary", result["summary"]), ("rows", columns)):
         parts[key] = "{\n" + ",\n".join(f'  "{k}": {_text(v)}' for k, v in value.items()) + "\n }"
     return "{\n" + ",\n".join(f' "{k}": {text}' for k, text in parts.items()) + "\n}\n"
 
@@ -57,11 +51,9 @@ def _text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _columns(rows: list[dict]) -> dict[str, list]:
-    return {key: [row[key] for row in rows] for key in rows[0]}
-
-
-def _rows(columns: dict[str, list]) -> list[dict]:
+def _rows(grid: dict[str, list], columns: dict[str, list]) -> list[dict]:
+    rows = zip(*columns.values(), strict=True)
     return [
-        dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
+        {**cell, **dict(zip(columns, row, strict=True))}
+        for cell, row in zip(cells(grid), rows, strict=True)
     ]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from bnviz.experiments.experiment import Experiment, Row, grid
+from bnviz.experiments.experiment import Experiment, Row
 
 __all__ = ["WHITENING_COST", "flops", "standardise", "whiten"]
 
@@ -122,7 +122,7 @@ WHITENING_COST = Experiment(
         "repeats": f"{REPEATS}, in turn; medians",
         "flops": "leading terms of the forward pass: 8 m d against 4 m d^2 + 11 d^3",
     },
-    cells=grid(width=(16, 32, 64, 128, 256, 512, 1024), seed=(0,)),
+    grid={"width": (16, 32, 64, 128, 256, 512, 1024), "seed": (0,)},
     run=run,
     summarise=summarise,
     serial=True,

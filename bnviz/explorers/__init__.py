@@ -9,8 +9,12 @@ __all__ = ["get", "names"]
 
 # chapter -> its figures, in the order of the book; `scale-shift` lives in scale_shift.py
 _CHAPTERS = {
-    "shift": ("drift",),
-    "steps": ("scale-shift",),
+    "shift": ("covariate-shift", "drift", "whitening", "ics"),
+    "steps": ("normalize", "scale-shift", "epsilon", "batch-statistics", "axes"),
+    "backprop": ("backward-steps", "batch-coupling", "gradient-projection"),
+    "placement": ("placement", "bias", "channels"),
+    "inference": ("moving-average", "train-eval", "folding", "broken-batchnorm"),
+    "benefits": ("learning-rate", "init-scale", "weight-scale"),
     "landscape": ("landscape", "landscape-linear", "loss-surface", "regularisation"),
 }
 

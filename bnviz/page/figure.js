@@ -168,7 +168,7 @@ export class Explorer {
     Object.assign(this.outputs, outputs);
     for (const { output, trace, attribute, index, append } of this.spec.bindings) {
       if (append || !(output in outputs)) continue;
-      this.plot.data[this.traces.get(trace)][attribute] = pick(outputs[output], index);
+      this.plot.data[this.traces.get(trace)][attribute] = rows(outputs[output], index);
     }
   }
 
@@ -224,6 +224,16 @@ export class Explorer {
     const text = fill(this.spec.readout, values);
     if (this.readout.textContent !== text) this.readout.textContent = text;
   }
+}
+
+/** The same as plotly wants it: a table as a list of its rows. */
+function rows(output, index) {
+  const values = pick(output, index);
+  if (output.dims.length - index.length < 2) return values;
+  const width = output.dims[output.dims.length - 1];
+  return Array.from({ length: values.length / width }, (_, i) =>
+    values.subarray(i * width, (i + 1) * width),
+  );
 }
 
 /** The part of an output that an index picks from its first axes. */

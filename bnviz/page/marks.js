@@ -126,7 +126,7 @@ export function heatmap(context, data, full, axes, layout) {
   scratch.getContext("2d").putImageData(coloured(data.z, full, top > bottom), 0, 0);
   context.imageSmoothingEnabled = false;
   context.drawImage(scratch, left, Math.min(top, bottom), right - left, Math.abs(bottom - top));
-  if (full.texttemplate) numbers(context, data, full, layout, [left, right, bottom, top]);
+  if (full.texttemplate) numbers(context, data, full, axes, layout, [left, right, bottom, top]);
 }
 
 /** Outer edges of equally wide cells, in pixels; a count stands for its middle 0, 1, 2, ... */
@@ -155,22 +155,24 @@ function coloured(z, full, flipped) {
   return image;
 }
 
-/** The numbers in the cells, for templates such as "%{z:.2f}". */
-function numbers(context, data, full, layout, [left, right, bottom, top]) {
+/** The numbers in the cells, for templates such as "%{z:.2f}", to the pixel where plotly puts them. */
+function numbers(context, data, full, axes, layout, [left, right, bottom, top]) {
   const [rows, columns] = [data.z.length, data.z[0].length];
   const digits = Number(/%\{z:\.(\d)f\}/.exec(full.texttemplate)?.[1] ?? 2);
   const { size, family, color } = full.textfont;
   context.font = `${size}px ${family}`;
   context.fillStyle = color && color !== "auto" ? color : layout.font.color;
   context.textAlign = "center";
-  context.textBaseline = "middle";
+  const drop = 0.35 * size; // from the middle of a line to its baseline
   const [dx, dy] = [(right - left) / columns, (top - bottom) / rows];
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < columns; j++) {
       const value = data.z[i][j];
       if (value === null || !Number.isFinite(value)) continue;
-      const text = value.toFixed(digits).replace("-", "−");
-      context.fillText(text, left + (j + 0.5) * dx, bottom + (i + 0.5) * dy);
+      const text = value.toFixed(digits); // with a hyphen, as plotly writes it
+      const x = axes.left + Math.round(left + (j + 0.5) * dx - axes.left);
+      const y = axes.top + Math.round(bottom + (i + 0.5) * dy - axes.top);
+      context.fillText(text, x, y + drop);
     }
   }
 }

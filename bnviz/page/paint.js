@@ -70,7 +70,9 @@ export class Painter {
     const [w, h] = [Math.round(width * this.ratio), Math.round(height * this.ratio)];
     if (this.canvas.width !== w || this.canvas.height !== h) {
       [this.canvas.width, this.canvas.height] = [w, h];
-      [this.canvas.style.width, this.canvas.style.height] = [`${width}px`, `${height}px`];
+      // a whole number of its own pixels: a fraction more or less would blur and shift the picture
+      this.canvas.style.width = `${w / this.ratio}px`;
+      this.canvas.style.height = `${h / this.ratio}px`;
     }
   }
 

@@ -105,9 +105,13 @@ export class Simulation extends Explorer {
     };
   }
 
-  /** Back to step 0 with the controls as they are; of many calls at once, the last one counts. */
-  restart() {
+  /**
+   * Back to step 0 with the controls as they are, then some steps ahead; of many calls at once, the
+   * last one counts.
+   */
+  restart(ahead = 0) {
     this.run += 1;
+    this.ahead = ahead;
     this.began = true;
     this.starting ??= this.startNewest().finally(() => (this.starting = null));
     return this.starting;
@@ -142,6 +146,10 @@ export class Simulation extends Explorer {
     } catch (error) {
       this.fail(error);
     }
+    while (run === this.run && this.number < this.ahead && this.node.dataset.state === "live") {
+      await this.advance(this.ahead - this.number, 4 * BUDGET);
+      if (this.diverged.size) break;
+    }
   }
 
   reset() {
@@ -164,8 +172,14 @@ export class Simulation extends Explorer {
   }
 
   moved(control) {
-    if (control === null || control.restart || !this.began) this.restart();
+    if (control === null || control.restart) this.restart();
+    else if (!this.began) this.restart(this.chooses(control) ? this.spec.preview : 0);
     else if (!this.playing) this.peek();
+  }
+
+  /** Does a control only choose what is shown of a run? Then the first picture's run goes on. */
+  chooses({ name }) {
+    return this.spec.bindings.some(({ by }) => by.includes(name));
   }
 
   /** While nothing runs, show the state under the newest controls. */
@@ -267,12 +281,22 @@ export class Simulation extends Explorer {
     }
   }
 
+  /** Which element of its values a binding draws, counted along the flattened array. */
+  place({ output, index, by }) {
+    const dims = (this.outputs[output]?.dims ?? []).slice(index.length);
+    const numbers = this.controls.numbers();
+    return by.reduce((at, name, axis) => {
+      const k = this.spec.controls.findIndex((c) => c.name === name);
+      return at * (dims[axis] ?? 1) + Math.round(numbers[k] - (this.spec.controls[k].min ?? 0));
+    }, 0);
+  }
+
   /** Hand the histories to the traces, once a frame. */
   prepare() {
     for (const [binding, history] of this.histories) {
       const data = this.plot.data[this.traces.get(binding.trace)];
       data.x = history.steps();
-      data[binding.attribute] = binding.attribute === "z" ? history.image() : history.curve();
+      data[binding.attribute] = binding.attribute === "z" ? history.image() : history.curve(this.place(binding));
     }
     const [first] = this.histories.values();
     if (first.extent !== this.extent) this.stretch();
