@@ -75,8 +75,8 @@ def weight_norms(result: dict[str, Any]) -> go.Figure:
             columns = [(min(c), round(median(c), 4), max(c)) for c in zip(*runs, strict=True)]
             _band(fig, steps, columns, f"{label}, rate {lr:g}", colour, dash, row)
             fig.add_annotation(
-                text=f"rate {lr:g}", x=round(float(np.log10(steps[-1])), 4), y=columns[-1][1], showarrow=False,
-                xanchor="left", font={"color": colour}, row=row, col=1,
+                text=f"rate {lr:g}", x=round(float(np.log10(steps[-1])), 4), y=columns[-1][1],
+                showarrow=False, xanchor="left", font={"color": colour}, row=row, col=1,
             )  # fmt: skip
         if net == "bn":
             _law(fig, result, rates[-1], row)
@@ -150,8 +150,8 @@ def _bracket(fig, band, height, label, colour, row) -> None:
         col=1,
     )
     fig.add_annotation(
-        text=f"{band['decades']:.1f} decades", x=round(float(np.log10(band["high"])) + 0.1, 4), y=height,
-        xanchor="left", showarrow=False, font={"color": colour}, row=row, col=1,
+        text=f"{band['decades']:.1f} decades", x=round(float(np.log10(band["high"])) + 0.1, 4),
+        y=height, xanchor="left", showarrow=False, font={"color": colour}, row=row, col=1,
     )  # fmt: skip
 
 
