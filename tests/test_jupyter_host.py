@@ -245,7 +245,9 @@ def test_extreme_controls_draw_what_pytorch_computes(name):
     for values in extremes(fig.explorer):
         fig.set(**values)
         if isinstance(fig.explorer, Simulation):
-            outputs = plain_loop(fig.explorer, 0, 1, **values)[0] | at_the_start(fig.explorer, values)
+            outputs = plain_loop(fig.explorer, 0, 1, **values)[0] | at_the_start(
+                fig.explorer, values
+            )
         else:
             outputs = fig.explorer.outputs(**values)
         drawn_as(fig, outputs)

@@ -92,7 +92,9 @@ def measure(task: Task, cell: Row, steps: int, batch: int | None, ratios: tuple)
             found.append(_short(line, number))
         rows = shuffler.take(batch) if batch else slice(None)
         part = (x[rows], y[rows])
-        slopes, now = grad_and_value(lambda v, part=part: loss(call(net, v, part[0]), part[1]))(values)
+        slopes, now = grad_and_value(lambda v, part=part: loss(call(net, v, part[0]), part[1]))(
+            values
+        )
         if not torch.isfinite(now):
             break
         values = {k: w - lr * slopes[k] for k, w in values.items()}
@@ -128,8 +130,7 @@ CNN_STEPS, MLP_STEPS, LINEAR_STEPS = 150, 240, 210
 CNN_RATES = (0.02, 0.1)
 LINEAR_RATES = (0.001, 0.003, 0.01)
 MLP_SETTINGS = {  # activation, initial scale, learning rate: those of `ics-measures`
-    "sigmoid, lr 0.5": ("sigmoid", 5.0, 0.5), "tanh, lr 0.15": ("tanh", 1.0, 0.15),
-    "relu, lr 0.1": ("relu", 1.4, 0.1),
+    "sigmoid": ("sigmoid", 5.0, 0.5), "tanh": ("tanh", 1.0, 0.15), "relu": ("relu", 1.4, 0.1),
 }  # fmt: skip
 
 
@@ -152,9 +153,9 @@ def run_linear(cell: Row) -> Row:
 def summarise(rows: list[Row]) -> dict:
     """Medians with their extremes, and in how many seeds BN has the smaller number."""
     by = "setting" if "setting" in rows[0] else "lr"
-    settings = list(dict.fromkeys(row[by] for row in rows))
+    settings = {_named(row[by]): row[by] for row in rows}
     table = {
-        f"{setting}, {net}": {
+        f"{name}, {net}": {
             "survived": sum(r["survived"] for r in _of(rows, by, setting, net)),
             **{
                 phase: {
@@ -164,18 +165,24 @@ def summarise(rows: list[Row]) -> dict:
                 for phase in ("early", "late")
             },
         }
-        for setting in settings
+        for name, setting in settings.items()
         for net in NETS
     }
     pairs = {
         f"{key} {phase}": {
-            str(s): _smaller(rows, by, s, f"{key}_{phase}") for s in settings
+            name: _smaller(rows, by, setting, f"{key}_{phase}")
+            for name, setting in settings.items()
         }
         for key in MEASURES
         for phase in ("early", "late")
     }
     seeds = len({row["seed"] for row in rows})
     return {"runs": len(rows), "seeds": seeds, "smaller_with_bn": pairs, "by_net": table}
+
+
+def _named(setting: str | float) -> str:
+    """A learning rate as "lr 1e-03": keys of a summary hold no dots."""
+    return setting if isinstance(setting, str) else f"lr {setting:.0e}"
 
 
 def _of(rows: list[Row], by: str, setting, net: str) -> list[Row]:
@@ -197,16 +204,13 @@ _PHASES = "early: median over the first third of the run; late: over the last th
 
 
 def _experiment(name: str, title: str, run, settings: dict, axes: dict) -> Experiment:
-    cells = [{}]
-    for key, values in {**axes, "net": NETS, "seed": range(6)}.items():
-        cells = [{**cell, key: value} for cell in cells for value in values]
     return Experiment(
         name=name,
         title=title,
         claims=("C29",),
         question="Is the loss smoother with BN, by the three measures of Santurkar et al.?",
         settings={**settings, "measured": _MEASURED},
-        cells=tuple(cells),
+        grid={**axes, "net": NETS, "seed": tuple(range(6))},
         run=run,
         summarise=summarise,
         notes=(_PHASES, "smaller_with_bn: [seeds with the smaller number with BN, seeds compared]"),

@@ -4,7 +4,7 @@ import torch
 from torch.func import grad
 
 from bnviz.data import digits
-from bnviz.experiments.experiment import Experiment, Row, between, grid
+from bnviz.experiments.experiment import Experiment, Row, between
 from bnviz.nets import MLP, initialise
 from bnviz.prng import Shuffler
 from bnviz.surface import HIGH, OPTIMISERS, SLOPE, begin, losses_of, plateaus, slice_of, update
@@ -88,7 +88,7 @@ PLATEAUS = Experiment(
         f"1.5 (in trips); loss on {PROBE} training images, in training mode",
         "plateau": f"loss above {HIGH:.3f} and slope below {SLOPE} per trip",
     },
-    cells=grid(setting=SETTINGS, net=NETS, seed=range(6)),
+    grid={"setting": tuple(SETTINGS), "net": NETS, "seed": tuple(range(6))},
     run=run,
     summarise=summarise,
     notes=("share: mean of the three slices; fewer_with_bn: seeds of 6",),

@@ -61,7 +61,7 @@ LANDSCAPE_LINEAR = Simulation(
     controls=(
         Slider("lr", "learning rate", 1e-4, 0.1, 0.003162278, 0.1, scale="log10", format=".2g"),
         Slider("batch", "batch size", 100, ROWS, ROWS, 100, format="d"),
-        Slider("scale", "initial weight scale (1: Glorot's)", 0.5, 1.5, 1, 0.05, restart=True),
+        Slider("scale", "initial weight scale", 0.5, 1.5, 1, 0.05, restart=True),
     ),
     compute=None,
     figure=landscape(RATIOS, Ranges((-2.1, 1.6), True, (-0.5, 5), True, (-4, 6), (-1, 7))),
