@@ -91,10 +91,8 @@ def measure(task: Task, cell: Row, steps: int, batch: int | None, ratios: tuple)
             line = line_search(lambda v: loss(call(net, v, xd), yd), in_double(values), lr, ahead)
             found.append(_short(line, number))
         rows = shuffler.take(batch) if batch else slice(None)
-        part = (x[rows], y[rows])
-        slopes, now = grad_and_value(lambda v, part=part: loss(call(net, v, part[0]), part[1]))(
-            values
-        )
+        xb, yb = x[rows], y[rows]
+        slopes, now = grad_and_value(lambda v, x=xb, y=yb: loss(call(net, v, x), y))(values)
         if not torch.isfinite(now):
             break
         values = {k: w - lr * slopes[k] for k, w in values.items()}

@@ -54,8 +54,8 @@ LANDSCAPE_LINEAR = Simulation(
     name="landscape-linear",
     title="The same walk through 25 matrices",
     caption=(
-        "A deep linear network, 25 layers of 10 × 10, learns a matrix from 1,000 examples. The walk "
-        "reaches from a hundredth of a step to thirty steps. Compare both networks at the same "
+        "A deep linear network, 25 layers of 10 × 10, learns a matrix from 1,000 examples. The "
+        "walk reaches from a hundredth of a step to thirty steps. Compare both networks at the same "
         "learning rate, then move it: which one is the smoother depends on where you look."
     ),
     controls=(
