@@ -17,6 +17,8 @@ _MENDED = {
     r'(<i class="theme-switch [^>]*?) title="[\w ]+"': r'\1 aria-hidden="true"',
     r'(<button class="btn search-button-field [^>]*?) title="Search" aria-label="Search"': r"\1",
     r'(<summary[^>]*) aria-label="Toggle hidden content"': r"\1",
+    # the arrow that opens a chapter's parts in the sidebar
+    r'<summary>(<span class="toctree-toggle")': r'<summary aria-label="Parts of this chapter">\1',
     # its children are no list items
     r'<div role="list" class="citation-list">': '<div class="citation-list">',
 }
