@@ -25,14 +25,16 @@ def bias(bins: tuple[float, float, int], along: tuple[float, float, int]) -> dic
     for uid, title, colour, domain, k in histograms:
         layout |= _axes(k, domain, _ABOVE, (low, high), [0, 0.75])
         layout[f"yaxis{_suffix(k)}"] |= {"showticklabels": False, "showgrid": False}
-        fig.add_bar(
+        fig.add_scatter(
             x=centres(low, high, n),
             y=np.zeros(n),
+            mode="lines",
+            fill="tozeroy",
             uid=uid,
             name=title,
             xaxis=f"x{_suffix(k)}",
             yaxis=f"y{_suffix(k)}",
-            marker={"color": colour, "line": {"width": 0}},
+            line={"color": colour, "width": 1.5},
             hovertemplate="%{x:.2f}: density %{y:.2f}<extra></extra>",
         )
         layout["annotations"].append(
@@ -55,7 +57,6 @@ def bias(bins: tuple[float, float, int], along: tuple[float, float, int]) -> dic
         "height": 500,
         "margin": {"l": 40, "r": 12, "t": 28, "b": 44},
         "showlegend": False,
-        "bargap": 0,
     }
     fig.update_layout(layout)
     return as_dict(fig)

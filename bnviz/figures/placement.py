@@ -42,7 +42,6 @@ def placement(depth: int, spans: dict[str, tuple[float, float]], bins: int) -> d
         "height": 720,
         "margin": {"l": 34, "r": 34, "t": 28, "b": 42},
         "showlegend": False,
-        "bargap": 0,
     }
     fig.update_layout(layout)
     return as_dict(fig)
