@@ -148,21 +148,17 @@ def _layout(top: float, off: float, ratio: float) -> dict:
 
 def _notes() -> list[dict]:
     labels = (
-        ("<b>━ training</b>", 0.0, "left", theme.NEUTRAL),
-        ("<b>━ running</b>", 0.33, "left", theme.BN),
-        ("<b>╍ population</b>", 1.0, "right", theme.THIRD),
+        ("<b>✕ batch</b>", 0.0, "left", theme.NEUTRAL),
+        ("<b>● running</b>", 0.29, "left", theme.BN),
+        ("<b>◆ population</b>", 1.0, "right", theme.THIRD),
     )
     notes = [
         note(text, x, _LOSS[1], anchor, "bottom", colour) for text, x, anchor, colour in labels
     ]
-    below = (
-        ("<b>✕ batch</b>", 0.31, "left", theme.NEUTRAL),
-        ("<b>● running</b>", 1.0, "right", theme.BN),
+    headings = (
+        ("loss", 0.005, _LOSS[0]),
+        ("the image", 0, _PROBE[1]),
+        ("its ten outputs", 0.31, _PROBE[1]),
+        ("std: times population std", 0, _STATISTICS[1]),
     )
-    notes += [
-        note(text, x, _PROBE[1], anchor, "bottom", colour) for text, x, anchor, colour in below
-    ]
-    notes.append(note("<b>loss</b>", 0.005, _LOSS[0], "left", "bottom"))
-    notes.append(note("<b>the image</b>", 0, _PROBE[1], "left", "bottom"))
-    notes.append(note("<b>std: times population std</b>", 0, _STATISTICS[1], "left", "bottom"))
-    return notes
+    return notes + [note(f"<b>{text}</b>", x, y, "left", "bottom") for text, x, y in headings]
