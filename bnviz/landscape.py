@@ -54,10 +54,15 @@ def line_search(
 
     gradients, losses = vmap(ahead)(ratios)
     squares = [(gradients[k] - g).square().flatten(1).sum(1) for k, g in gradient.items()]
-    change = torch.stack(squares).sum(0).sqrt()  # (n,)
+    change = _infinite(torch.stack(squares).sum(0).sqrt())  # (n,)
     norm = torch.stack([g.square().sum() for g in gradient.values()]).sum().sqrt()
     beta = (change / (ratios * lr * norm)).amax(0)
-    return {"loss": losses, "change": change, "beta": beta, "norm": norm, "here": here}
+    return {"loss": _infinite(losses), "change": change, "beta": beta, "norm": norm, "here": here}
+
+
+def _infinite(v: Tensor) -> Tensor:
+    """Infinity for what is not a number: so far ahead, the difference of two that overflowed."""
+    return torch.where(v == v, v, torch.inf)
 
 
 def in_double(values: Values) -> Values:

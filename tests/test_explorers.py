@@ -30,7 +30,7 @@ CALM = {
     "broken-batchnorm": {"lr": 0.02},
     "learning-rate": {"lr": 0.03, "scale": 1.0},
     "landscape": {"activation": "tanh", "lr": 0.05, "scale": 1.0},
-    "landscape-linear": {"lr": 0.0002},
+    "landscape-linear": {"lr": 0.0001},
     "loss-surface": {"activation": "tanh", "lr": 0.05, "scale": 1.0},
 }
 # Values at which one network leaves the finite numbers, and what `watch` calls it.

@@ -131,7 +131,7 @@ LOSS_SURFACE = Simulation(
         Slider("extent", "half width (trips)", 0.6, 5, 1, 0.1),
         Slider("lr", "learning rate (SGD)", 0.001, 10, 0.501187, 0.1, scale="log10", format=".3g"),
         Slider("batch", "batch size", 2, 256, 32, 1, scale="log2", format="d"),
-        Slider("scale", "initial weight scale", 0.1, 10, 2, 0.1, restart=True),
+        Slider("scale", "initial weight scale", 0.5, 10, 2, 0.1, restart=True),
     ),
     compute=None,
     figure=loss_surface(GRID),

@@ -52,7 +52,7 @@ def compute(image: Tensor, batch: Tensor, seed: Tensor) -> dict[str, Tensor]:
     right = (torch.arange(10) == label).float()  # (10,)
     p = bn @ right  # probability of the right class, (DRAWS,)
     return {
-        "picture": own.reshape(8, 8),
+        "picture": own.reshape(8, 8).flip(0),  # plotly's first row is at the bottom
         "bn_p": bn.T.flatten(),  # class by class
         "running_p": running,
         "plain_p": plain,

@@ -76,7 +76,7 @@ def regularisation(draws: int) -> dict:
         yaxis={"range": [-0.08, 1.04], "tickformat": ".0%", "tickvals": [0, 0.5, 1],
                "fixedrange": True, "domain": [0, 0.7], "anchor": "x"},
         xaxis2={"range": [-0.5, 7.5], "domain": [0, 0.24], "anchor": "y2", **bare},
-        yaxis2={"range": [7.5, -0.5], "domain": [0.77, 1], "anchor": "x2", **bare},
+        yaxis2={"range": [-0.5, 7.5], "domain": [0.77, 1], "anchor": "x2", **bare},
         annotations=[
             note("<b>probability</b> of each class", 0, 0.7, "left", "bottom"),
             note("<b>● with BN</b>, in each batch", 0.3, 0.99, "left", "top", theme.BN),
