@@ -12,7 +12,7 @@ from bnviz.figures.whitening import whitening
 
 __all__ = ["STAGES", "WHITENING", "cloud", "covariance", "eigen", "matrix"]
 
-POINTS = 300
+POINTS, SIZE = 300, 1.3
 STAGES = ("raw", "centred", "standardised", "PCA-whitened", "ZCA-whitened")
 FOLLOWED = (52, 197, 85)  # points with a mark of their own
 _ROUND = 0.02  # below this difference of the eigenvalues, in parts of their sum, no axis stands out
@@ -33,11 +33,12 @@ def _normal() -> Tensor:
 def cloud(correlation: Tensor, ratio: Tensor, mean: Tensor) -> Tensor:
     """Points with mean (mean, mean / 2), that correlation, standard deviations in that ratio.
 
-    Returns (POINTS, 2); the two standard deviations multiply to 1.
+    Returns (POINTS, 2); the geometric mean of the two standard deviations is `SIZE`.
     """
     u, v = _normal().unbind(1)
     second = correlation * u + torch.sqrt(1 - correlation**2) * v
-    return torch.stack([ratio.sqrt() * u + mean, second / ratio.sqrt() + mean / 2], 1)
+    wide = ratio.sqrt()
+    return torch.stack([SIZE * wide * u + mean, SIZE / wide * second + mean / 2], 1)
 
 
 def covariance(x: Tensor) -> Tensor:
@@ -146,7 +147,7 @@ WHITENING = Explorer(
     ),
     controls=(
         Choice("stage", "stage", STAGES, "standardised"),
-        Slider("amount", "how far on the way there", 0, 1, 1, 0.02, format=".0%"),
+        Slider("amount", "how far", 0, 1, 1, 0.02, format=".0%"),
         Slider("correlation", "correlation", -0.95, 0.95, 0.8, 0.05),
         Slider("ratio", "scale ratio σ₁ : σ₂", 0.25, 4, 3, 0.25, format=".2f"),
         Slider("mean", "mean of feature 1", 0, 2, 1.5, 0.1, format=".1f"),
@@ -155,8 +156,9 @@ WHITENING = Explorer(
     figure=whitening(),
     bindings=_bindings(),
     readout=(
-        "Mean ({middle[0]:.2f}, {middle[1]:.2f}), variances {variances[0]:.2f} and "
-        "{variances[1]:.2f}, correlation {correlated:.2f}. Beyond centring, a point has moved "
-        "by {moved:.2f} (root mean square)."
+        "{stage:|Raw|Centred|Standardised|PCA-whitened|ZCA-whitened}: "
+        "mean ({middle[0]:.2f}, {middle[1]:.2f}), variances {variances[0]:.2f} and "
+        "{variances[1]:.2f}, correlation {correlated:.2f}. Beyond centring, a point has moved by "
+        "{moved:.2f} (root mean square)."
     ),
 )
