@@ -96,17 +96,26 @@ def _heatmap(ax, trace: dict, x: Axis, y: Axis, layout: dict):
 
 
 def _numbers(ax, trace: dict, x: Axis, y: Axis, colour: str) -> list:
-    """The values in the cells, for a texttemplate such as "%{z:.2f}"."""
-    spec = re.search(r"%\{z:(\.\df)\}", trace["texttemplate"])[1]
+    """What stands in the cells, for a texttemplate "%{text}" or such as "%{z:.2f}"."""
     font = trace.get("textfont", {})
     size, colour = font.get("size", 12), font.get("color", colour)
     style = {"fontsize": size, "ha": "center", "va": "center_baseline", "color": rgba(colour)}
     columns, rows = x.pixels(trace["x"]), y.pixels(trace["y"])
     return [
-        ax.text(columns[j], rows[i], format(value, spec).replace("-", "−"), **style)
-        for i, row in enumerate(trace["z"])
-        for j, value in enumerate(row)
-        if value is not None and np.isfinite(value)
+        ax.text(columns[j], rows[i], text, **style)
+        for i, row in enumerate(_cells(trace))
+        for j, text in enumerate(row)
+    ]
+
+
+def _cells(trace: dict) -> list[list[str]]:
+    """The words in the cells, row by row; "" where there is no number."""
+    if trace["texttemplate"] == "%{text}":
+        return [[re.sub(r"<[^>]*>", "", word) for word in row] for row in trace["text"]]
+    spec = re.search(r"%\{z:(\.\df)\}", trace["texttemplate"])[1]
+    return [
+        ["" if v is None or not np.isfinite(v) else format(v, spec).replace("-", "−") for v in row]
+        for row in trace["z"]
     ]
 
 

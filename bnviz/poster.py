@@ -125,7 +125,7 @@ class _Canvas:
         axis = self.axes[reference.removesuffix(" domain")]
         if reference.endswith(" domain"):
             return axis.start + value * axis.length
-        (at,) = axis.pixels([value])
+        (at,) = axis.pixels([10**value if axis.log else value])  # plotly counts in exponents here
         return at
 
     def _annotation(self, a: dict) -> None:
@@ -151,12 +151,12 @@ class _Canvas:
         y0, y1 = (self._place(shape.get("yref", "y"), shape[k], "y") for k in ("y0", "y1"))
         line = {"color": self.look["font"]["color"], "width": 2, **shape.get("line", {})}
         alpha = shape.get("opacity", 1)
-        stroke = {"linewidth": line["width"], "linestyle": _marks.dash(line), "alpha": alpha}
-        colour = rgba(line["color"])
+        stroke = {"linewidth": line["width"], "linestyle": _marks.dash(line)}
+        colour = rgba(line["color"], alpha)
         if shape.get("type") == "line":
             self.ax.add_line(Line2D([x0, x1], [y0, y1], color=colour, **stroke))
             return
-        face = rgba(shape.get("fillcolor", "rgba(0,0,0,0)"))
+        face = rgba(shape.get("fillcolor", "rgba(0,0,0,0)"), alpha)
         box = Rectangle((x0, y0), x1 - x0, y1 - y0, facecolor=face, edgecolor=colour, **stroke)
         self.ax.add_patch(box)
 

@@ -4,11 +4,11 @@ import json
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-import nbformat
 from bnviz import experiments, explorers, ledger
 from tests.pages import FIGURES, PAGE
 
@@ -70,7 +70,7 @@ def test_a_row_that_cannot_be_filled_is_refused_by_name(book, change, complaint)
 
 
 def test_a_row_without_a_verdict_is_refused(book):
-    with pytest.raises(ValueError, match="C01 has no .*verdict"):
+    with pytest.raises(ValueError, match=r"C01 has no .*verdict"):
         book({k: v for k, v in ROW.items() if k != "verdict"})
 
 

@@ -55,6 +55,13 @@ def words(svg: ET.Element) -> dict[str, tuple[float, float]]:
     return found
 
 
+def test_words_on_a_logarithmic_axis_stand_at_an_exponent_as_in_plotly():
+    word = {"text": "here", "x": 2, "y": 0, "showarrow": False}
+    line = {"type": "scatter", "x": [1, 10000], "y": [0, 0]}
+    svg = draw(line, xaxis={"type": "log", "range": [0, 4]}, annotations=[word])
+    assert words(svg)["here"][0] == pytest.approx(350, abs=1)  # the middle of 100 to 600
+
+
 # --- the figures of the book ---------------------------------------------------------------------
 
 

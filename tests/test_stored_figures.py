@@ -79,7 +79,21 @@ def test_the_map_names_the_class_of_most_seeds(net, index):
             assert share.strip() == ("" if most == 5 else f"{most}/5")
 
 
-def test_every_finite_run_is_a_mark():
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_every_mark_is_inside_the_axes(activation):
+    result = load("convergence-tanh-relu")
+    fig = convergence.inside_map(result, activation)
+    finite = [
+        r for r in result["rows"] if r["activation"] == activation and r["width5"] is not None
+    ]
+    assert sum(len(t.x) for t in fig.data) == len(finite)
+    for values, axis in (("x", fig.layout.xaxis), ("y", fig.layout.yaxis)):
+        shown = np.log10([v for t in fig.data for v in t[values]])
+        assert axis.range[0] < shown.min()
+        assert shown.max() < axis.range[1]
+
+
+def test_every_run_is_a_mark():
     result = load("convergence")
     fig = convergence.inside_map(result)
     assert sum(len(t.x) for t in fig.data) == 480

@@ -26,6 +26,13 @@ _MODULES = {
     "convergence-longer": "convergence",
     "convergence-tanh-relu": "convergence",
     "whitening-cost": "whitening",
+    "inference-estimates": "inference",
+    "folding-speed": "folding",
+    "learning-rate": "rates",
+    "depth": "depth",
+    "weight-norm": "norms",
+    "steps-ratio": "headline",
+    "seven-changes": "changes",
 }
 
 

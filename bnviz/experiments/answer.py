@@ -21,30 +21,29 @@ _WITH = (
 )
 
 
-def answer(result: dict[str, Any], activation: str | None = None) -> tuple[str, str]:
+def answer(result: dict[str, Any]) -> tuple[str, str]:
     """What a network that does not converge looks like inside, without BN and with BN.
 
     Args:
-        result: `load("convergence")` or `load("convergence-tanh-relu")`.
-        activation: "tanh" or "relu" for the latter.
+        result: `load("convergence")`. The words are about sigmoids: what saturates and what is
+            narrow reads otherwise with tanh or ReLU.
 
     >>> from bnviz.experiments import load
     >>> answer(load("convergence"))[0][:11]
     'Without BN,'
     """
     sentences = ((_WITHOUT, "plain"), (_WITH, "bn"))
-    without, with_bn = (_sentence(words, result, activation, net) for words, net in sentences)
+    without, with_bn = (_sentence(words, result, net) for words, net in sentences)
     return without, with_bn
 
 
-def _sentence(words: str, result: dict[str, Any], activation: str | None, net: str) -> str:
-    prefix = "" if activation is None else f"{activation}-"
+def _sentence(words: str, result: dict[str, Any], net: str) -> str:
     outcome, counts = (result["summary"][k] for k in ("outcome", "counts"))
-    failed, learned = (outcome[prefix + net][name] for name in ("failed", "learned"))
+    failed, learned = (outcome[net][name] for name in ("failed", "learned"))
     blind, saturated = failed["blind"], failed["blind_saturated"]
     return words.format(
-        **counts[prefix + net],
-        runs=sum(counts[prefix + net].values()),
+        **counts[net],
+        runs=sum(counts[net].values()),
         failed=failed["runs"],
         smallest_lr=failed["smallest_lr"],
         blind=blind,
@@ -52,7 +51,7 @@ def _sentence(words: str, result: dict[str, Any], activation: str | None, net: s
         narrow=blind - saturated,
         still=failed["blind_still"],
         width=failed["width"][-1],
-        width_other=outcome[prefix + "plain"]["failed"]["width"][-1],
+        width_other=outcome["plain"]["failed"]["width"][-1],
         moved=failed["moved"][-1],
         late=failed["late"][-1],
         late_ok=learned["late"][-1],

@@ -12,6 +12,8 @@ _CHAPTERS = {
     "shift": ("covariate-shift", "drift", "whitening", "ics"),
     "steps": ("normalize", "scale-shift", "epsilon", "batch-statistics", "axes"),
     "backprop": ("backward-steps", "batch-coupling", "gradient-projection"),
+    "inference": ("moving-average", "train-eval", "folding", "broken-batchnorm"),
+    "benefits": ("learning-rate", "init-scale", "weight-scale"),
 }
 
 

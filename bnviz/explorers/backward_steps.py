@@ -96,7 +96,8 @@ def _error(dx, wanted, dx_hat, x, inside, m, eps) -> Tensor:
     mu = _total(x, inside) / m
     inv_std = (_total((x - mu) ** 2, inside) / m + eps) ** -0.5
     wrong = _total((dx - wanted) ** 2, inside).sum((1, 2))
-    return torch.sqrt(wrong / _total((dx_hat * inv_std) ** 2, inside).sum((1, 2)))
+    size = _total((dx_hat * inv_std) ** 2, inside).sum((1, 2))
+    return torch.sqrt(wrong / torch.where(size > 0, size, 1.0))  # gamma = 0: nothing of nothing
 
 
 def _table(gradients, stage: Tensor, inside: Tensor) -> Tensor:
@@ -126,6 +127,7 @@ def _frame(stage: Tensor) -> Tensor:
 
 
 _PANELS = ("formulas", "autograd", "apart")
+_STAGES = "|0|dx̂|dσ²|dμ|dx"
 
 BACKWARD_STEPS = Explorer(
     name="backward-steps",
@@ -138,13 +140,13 @@ BACKWARD_STEPS = Explorer(
         "size."
     ),
     controls=(
-        Slider("stage", "stage (1 dx̂, 2 dσ², 3 dμ, 4 dx)", 1, 4, 4, 1, format="d"),
+        Slider("stage", "stage", 1, 4, 4, 1, format=_STAGES),
         Slider("batch", "batch size m", 2, LARGEST, 8, 1, scale="log2", format="d"),
-        Slider("pattern", "what all examples of dy share", 0, 1.5, 1, 0.05),
+        Slider("pattern", "shared part of dy", 0, 1.5, 1, 0.05),
         Slider("gamma", "γ", -2, 2, 1, 0.05),
         Slider("eps", "ε", 1e-8, 10, 1e-5, 0.25, scale="log10", format=".1e"),
-        Slider("seed", "seed of x and dy", 0, 20, 0, 1, format="d"),
-        Toggle("printed", "use S4's printed formulas", False),
+        Slider("seed", "seed", 0, 20, 0, 1, format="d"),
+        Toggle("printed", "S4's printed formulas", False),
     ),
     compute=compute,
     figure=backward_steps(FEATURES, ROWS, SIZES),
@@ -157,8 +159,8 @@ BACKWARD_STEPS = Explorer(
         Binding("m", "here", "x"),
     ),
     readout=(
-        "Batch of {batch:d}, stage {stage:d}: formula and autograd differ by at most "
-        "{stage_apart:.3f} in this stage, and by {dx_apart:.3f} in dx, over the whole batch. The "
-        "error of dx is {here:.0%} of the size of its first term."
+        "Batch of {batch:d}, stage {stage:d}. Over the whole batch, formula and autograd "
+        "differ by at most {stage_apart:.3f} in this stage and {dx_apart:.3f} in dx. The error of "
+        "dx is {here:.0%} of the size of its first term."
     ),
 )

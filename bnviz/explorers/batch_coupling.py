@@ -101,11 +101,11 @@ BATCH_COUPLING = Explorer(
     ),
     controls=(
         Slider("nudge", "nudge", -2, 2, 2, 0.05),
-        Slider("sample", "which example (at most m)", 1, LARGEST, 4, 1, format="d"),
+        Slider("sample", "nudged example", 1, LARGEST, 4, 1, format="d"),
         Slider("batch", "batch size m", 2, LARGEST, LARGEST, 1, format="d"),
         Slider("gamma", "γ", -1.5, 1.5, 1, 0.05),
         Slider("eps", "ε", 1e-5, 10, 1e-5, 0.25, scale="log10", format=".1e"),
-        Toggle("frozen", "freeze μ and σ², as in inference", False),
+        Toggle("frozen", "freeze μ and σ²", False),
     ),
     compute=compute,
     figure=batch_coupling(LARGEST),

@@ -46,6 +46,7 @@ def compute(
     left = dy - dbeta - x_hat * dgamma
     before, after = (_parts(v, z, mean) for v in (dy, left))
     angles = [_angles(parts) for parts in (before, after)]
+    shown = [(parts**2).sum() > 1e-8 for parts in (before, after)]  # zero has no direction
     return {
         **_stems("dy", x_hat, dbeta + dgamma * x_hat, dy, inside),
         **_stems("left", x_hat, torch.zeros(LARGEST), left, inside),
@@ -53,8 +54,9 @@ def compute(
         "level": dbeta.expand(2),
         "before": before.abs(),
         "after": after.abs(),
-        "dy_angles": angles[0],
-        "left_angles": angles[1],
+        "dy_angles": torch.where(shown[0], angles[0], torch.nan),
+        "left_angles": torch.where(shown[1], angles[1], torch.nan),
+        "degrees": angles[0],
         "survives": torch.sqrt((after**2).sum() / torch.clamp((before**2).sum(), min=1e-12)),
         "residue": mean(left * x_hat),
         "directions": batch - 2,
@@ -69,11 +71,10 @@ def _parts(v: Tensor, z: Tensor, mean) -> Tensor:
 
 
 def _angles(parts: Tensor) -> Tensor:
-    """Degrees to 1 and to x_hat, (2,); NaN for a vector without a length."""
+    """Degrees to 1 and to x_hat, (2,); 90 for a vector without a length."""
     a, b, c = parts.unbind()
     along, across = parts[:2], torch.sqrt(torch.stack([b, a]) ** 2 + c**2)
-    angle = 90 - torch.atan(along / torch.clamp(across, min=1e-6)) * (180 / torch.pi)
-    return torch.where((parts**2).sum() > 1e-8, angle, torch.nan)
+    return 90 - torch.atan(along / torch.clamp(across, min=1e-6)) * (180 / torch.pi)
 
 
 def _stems(name: str, x: Tensor, foot: Tensor, v: Tensor, inside: Tensor) -> dict[str, Tensor]:
@@ -119,7 +120,7 @@ GRADIENT_PROJECTION = Explorer(
         Binding("left_angles", "left-angles", "x"),
     ),
     readout=(
-        "dy stands at {dy_angles[0]:.0f}° to 1 and {dy_angles[1]:.0f}° to x̂. Of its length, "
+        "dy stands at {degrees[0]:.0f}° to 1 and {degrees[1]:.0f}° to x̂. Of its length, "
         "{survives:.0%} survives, in {directions:d} of {batch:d} directions. What is left has a "
         "mean product with x̂ of {residue:.3f}."
     ),

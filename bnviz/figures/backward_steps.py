@@ -65,7 +65,7 @@ def _table(fig, uid: str, label: str, number: int, domain: tuple, shape: tuple) 
         zmax=3,
         showscale=False,
         texttemplate="%{z:.2f}",
-        textfont={"size": 11},
+        textfont={"size": 10},
         hovertemplate="feature %{x}: %{z:.4f}<extra>" + label + "</extra>",
     )
     left, right = -0.5, columns - 0.5

@@ -30,7 +30,7 @@ _EDGES = (
     ("x", "centred", "1", (2.65, 8.95), "right", _DIRECT),
     ("x", "mu", "1/m", (5.75, 10.05), "left", _MU),
     ("mu", "centred", "−1", (5.75, 8.0), "left", _MU),
-    ("centred", "var", "2(x − μ)/m", (4.35, 6.55), "left", _VAR),
+    ("centred", "var", "2(x − μ)/m", (5.6, 6.4), "right", _VAR),
     ("var", "inv_std", "−½ (σ² + ε)^(−3/2)", (7.4, 5.6), "right", _VAR),
     ("inv_std", "x_hat", "x − μ", (5.3, 3.6), "left", _VAR),
     ("centred", "x_hat", "1/√(σ² + ε)", (2.65, 5.55), "right", _DIRECT),

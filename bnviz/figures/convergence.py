@@ -45,7 +45,7 @@ def convergence_map(result: dict[str, Any], activation: str | None = None) -> go
             col=1,
             font={"color": colour, "size": 13},
         )
-    present = {r["class"] for r in result["rows"]}
+    present = {r["class"] for r in result["rows"] if _is(r, activation)}
     _legend(fig, [name for name in _CLASSES if name in present])
     fig.update_xaxes(type="category", fixedrange=True, showgrid=False, zeroline=False)
     fig.update_yaxes(type="category", fixedrange=True, showgrid=False, title_text="initial scale")
@@ -151,13 +151,13 @@ def inside_map(result: dict[str, Any], activation: str | None = None, layer: int
             font={"color": colour, "size": 13},
         )
     ticks = {
-        "tickvals": [1e-4, 1e-3, 0.01, 0.1, 1, 10],
+        "tickvals": [1e-4, 1e-3, 0.01, 0.1, 1, 10, 100],
         "fixedrange": True,
         "type": "log",
-        "ticktext": ["≤ 0.0001", "0.001", "0.01", "0.1", "1", "10"],
+        "ticktext": ["≤ 0.0001", "0.001", "0.01", "0.1", "1", "10", "≥ 100"],
     }
-    fig.update_xaxes(range=[-4.2, 1.4], **ticks)
-    fig.update_yaxes(range=[-4.3, 1.4], title_text="drift over 5 steps, at the end", **ticks)
+    fig.update_xaxes(range=[-4.2, 2.2], **ticks)
+    fig.update_yaxes(range=[-4.3, 2.2], title_text="drift over 5 steps, at the end", **ticks)
     fig.update_xaxes(title_text="spread over the images (std of a unit)", row=2)
     return fig.update_layout(
         template=theme.template("light"),
@@ -168,7 +168,7 @@ def inside_map(result: dict[str, Any], activation: str | None = None, layer: int
 
 
 def _marks(fig, row, runs, layer, name, colour, symbol) -> None:
-    x, y = ([max(r[f"{key}{layer}"], 1e-4) for r in runs] for key in ("width", "late"))
+    x, y = ([min(max(r[f"{key}{layer}"], 1e-4), 100) for r in runs] for key in ("width", "late"))
     fig.add_scatter(
         x=x,
         y=y,

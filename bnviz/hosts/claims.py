@@ -39,7 +39,8 @@ class ClaimsDirective(SphinxDirective):
         entry += nodes.raw("", head, format="html")
         where = f"{{doc}}`{claim.chapter}`"
         if claim.figure:
-            where += f", figure [{claim.figure}]({claim.chapter}.html#{claim.figure})"
+            address = f"{claim.chapter}.html#{claim.figure}"
+            where += f', figure <a href="{address}">{claim.figure}</a>'
         commands = "; ".join(f"`{command}`" for command in claim.commands)
         lines = [f"**{claim.claim}**", "", claim.measured, ""]
         lines += [f"*{claim.verdict.capitalize()}*: {claim.why}", ""] if claim.why else []
