@@ -170,6 +170,19 @@ def test_play_trains_and_its_losses_are_pythons(browser, book_url):
         assert heat.shape[1] == len(figure.drawn("bn-loss", "x"))
 
 
+def test_a_simulation_that_is_not_observed_plays_on(browser, book_url):
+    expected = losses(explorers.get("ics"), 15)
+    with reading(browser, book_url) as reader:
+        reader.open("book/shift.html")
+        figure = reader.figure("ics")
+        for number in range(1, 16):
+            figure.press("step")
+            figure.wait_for(f"node.dataset.step === '{number}'")
+        for output, kept in expected.items():
+            drawn = figure.drawn(output.replace("_", "-"), "y")
+            np.testing.assert_allclose(drawn, kept, rtol=1e-3)
+
+
 def test_choosing_a_unit_shows_another_part_of_the_same_run(browser, book_url):
     drift = explorers.get("drift")
     controls, rows, tracks = drift.tensors({}), Shuffler(drift.rows, 0), []

@@ -145,6 +145,17 @@ def test_axes_are_drawn_where_they_stand_out_only():
         assert drawn == (not stage.endswith("whitened")), stage
 
 
+@pytest.mark.parametrize("stage", whitening.STAGES)
+def test_the_ellipse_is_two_standard_deviations_away(stage):
+    found = WHITE.outputs(stage=stage)
+    now, ellipse = (
+        np.stack([found[f"{n}_x"], found[f"{n}_y"]], 1).astype(float) for n in ("now", "ellipse")
+    )
+    away = ellipse - now.mean(0)
+    inverse = np.linalg.inv(np.cov(now.T, bias=True))
+    np.testing.assert_allclose(np.sqrt(((away @ inverse) * away).sum(1)), 2, rtol=1e-3)
+
+
 def test_zca_changes_points_less_than_pca():
     for correlation in (-0.9, -0.4, 0.5, 0.95):
         for ratio in (0.5, 2.0, 4.0):

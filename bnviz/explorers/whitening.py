@@ -112,8 +112,10 @@ def _axes(centre: Tensor, s: Tensor) -> dict[str, Tensor]:
     """Two standard deviations in every direction: an ellipse and, unless round, its axes."""
     values, u = eigen(s)
     axes = 2 * u * values.clamp_min(0).sqrt()  # columns: the two half axes
+    middle = (values[0] * values[1]).clamp_min(0).sqrt()  # S^(1/2) needs no vector, also if round
+    root = (s + middle * torch.eye(2)) / torch.sqrt(values.sum() + 2 * middle)
     turn = torch.tensor(_TURN)
-    ellipse = torch.stack([turn.cos(), turn.sin()], 1) @ axes.T + centre  # (73, 2)
+    ellipse = 2 * torch.stack([turn.cos(), turn.sin()], 1) @ root + centre  # (73, 2)
     stands_out = (values[0] - values[1]) > _ROUND * values.sum()
     outputs = {"ellipse_x": ellipse[:, 0], "ellipse_y": ellipse[:, 1]}
     for k, name in enumerate(("long", "short")):
