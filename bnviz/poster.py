@@ -207,6 +207,7 @@ class _Canvas:
         self.figure.savefig(file, format="svg", transparent=True, metadata=nothing)
         family = self.look["font"]["family"].replace('"', "'")
         text = re.sub(r"(font-family: |font: [^;\"]*px )[^;\"]+", rf"\1{family}", file.getvalue())
+        text = re.sub(r"(?<=[ \"(])(-?\d+\.\d\d)\d+", r"\1", text)  # hundredths of a pixel will do
         text = text.replace(_BOLD[0], '<tspan style="font-weight: bold">')
         text = text.replace(_BOLD[1], "</tspan>")
         text = re.sub(r"<!DOCTYPE[^>]*>\s*", "", text)  # it names an address

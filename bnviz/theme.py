@@ -4,6 +4,7 @@ __all__ = [
     "BN",
     "BN_SCALE",
     "NEUTRAL",
+    "NEUTRAL_SCALE",
     "PLAIN",
     "PLAIN_SCALE",
     "SECOND",
@@ -35,6 +36,7 @@ def _signed(negative: str, positive: str, most: float = 0.6) -> list[list]:
 
 PLAIN_SCALE = _fading(PLAIN)
 BN_SCALE = _fading(BN)
+NEUTRAL_SCALE = _fading(NEUTRAL)
 SIGNED_SCALE = _signed(SECOND, THIRD)  # for tables of numbers; give it zmin = -zmax
 SIGNED_PALE_SCALE = _signed(SECOND, THIRD, 0.22)  # for what stands back in such a table
 

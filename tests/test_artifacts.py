@@ -125,7 +125,7 @@ def test_words_and_looks_do_not_change_the_key(name):
     figure = {**explorer.figure, "layout": {}}
     other = dataclasses.replace(explorer, title="T", caption="C", readout="R", figure=figure)
     homes = artifacts._homes(explorer)
-    assert sources.closure(*homes).keys() >= {*homes, "bnviz.prng"}
+    assert sources.closure(*homes).keys() >= {*homes, "bnviz.controls"}
     assert artifacts.key(explorer) == artifacts.key(explorer)
     assert artifacts.key(other) == artifacts.key(explorer)
 

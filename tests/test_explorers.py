@@ -24,15 +24,20 @@ every_simulation = pytest.mark.parametrize("name", SIMULATIONS)
 CALM = {
     "drift": {"lr": 0.1, "scale": 1.0},
     "ics": {"lr": 0.1},
+    "placement": {"lr": 0.05, "scale": 1.0},
+    "channels": {"lr": 0.05, "scale": 1.0},
     "train-eval": {"lr": 0.02},
     "broken-batchnorm": {"lr": 0.02},
     "learning-rate": {"lr": 0.03, "scale": 1.0},
+    "landscape": {"activation": "tanh", "lr": 0.05, "scale": 1.0},
 }
 # Values at which one network leaves the finite numbers, and what `watch` calls it.
 DIVERGING = {
     "drift": ({"activation": "relu", "lr": 5.0, "scale": 4.0}, ["without BN"]),
     "ics": ({"activation": "relu", "lr": 5.0, "scale": 5.0}, ["without BN"]),
+    "placement": ({"activation": "relu", "lr": 2.0, "scale": 8.0}, ["without BN"]),
     "learning-rate": ({"activation": "relu", "lr": 5.0, "scale": 4.0}, ["without BN"]),
+    "landscape": ({"activation": "relu", "lr": 10.0, "scale": 10.0}, ["without BN"]),
 }
 
 

@@ -24,7 +24,7 @@ USER_INTERFACES = {
 }
 MATHS = (
     "controls", "explorer", "batchnorm", "gradcheck", "data", "nets", "record", "measures",
-    "history", "prng", "train", "ics", "noisy", "trio", "numpy_net",
+    "history", "prng", "train", "ics", "noisy", "convnet", "trio", "numpy_net",
 )  # fmt: skip
 
 

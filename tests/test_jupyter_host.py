@@ -245,12 +245,22 @@ def test_extreme_controls_draw_what_pytorch_computes(name):
     for values in extremes(fig.explorer):
         fig.set(**values)
         if isinstance(fig.explorer, Simulation):
-            outputs = plain_loop(fig.explorer, 0, 1, **values)[0]
+            outputs = plain_loop(fig.explorer, 0, 1, **values)[0] | at_the_start(
+                fig.explorer, values
+            )
         else:
             outputs = fig.explorer.outputs(**values)
         drawn_as(fig, outputs)
         assert fig.values == values
     fig.close()
+
+
+def at_the_start(simulation: Simulation, values: dict) -> dict[str, torch.Tensor]:
+    """What `observe` says of the initial state."""
+    controls = simulation.tensors(values)
+    with torch.no_grad():
+        state = simulation.initial(torch.tensor(0.0), **controls)
+        return simulation.observe(state, **controls) if simulation.observe else {}
 
 
 def test_two_dimensional_output_is_drawn_row_by_row():

@@ -26,6 +26,8 @@ _MODULES = {
     "convergence-longer": "convergence",
     "convergence-tanh-relu": "convergence",
     "whitening-cost": "whitening",
+    "placement": "placement",
+    "placement-cnn": "placement",
     "inference-estimates": "inference",
     "folding-speed": "folding",
     "learning-rate": "rates",
@@ -33,6 +35,11 @@ _MODULES = {
     "weight-norm": "norms",
     "steps-ratio": "headline",
     "seven-changes": "changes",
+    "landscape-linear": "landscapes",
+    "landscape-mlp": "landscapes",
+    "landscape-cnn": "landscapes",
+    "regularisation": "regularisation",
+    "plateaus": "plateaus",
 }
 
 

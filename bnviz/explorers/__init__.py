@@ -12,8 +12,10 @@ _CHAPTERS = {
     "shift": ("covariate-shift", "drift", "whitening", "ics"),
     "steps": ("normalize", "scale-shift", "epsilon", "batch-statistics", "axes"),
     "backprop": ("backward-steps", "batch-coupling", "gradient-projection"),
+    "placement": ("placement", "bias", "channels"),
     "inference": ("moving-average", "train-eval", "folding", "broken-batchnorm"),
     "benefits": ("learning-rate", "init-scale", "weight-scale"),
+    "landscape": ("landscape", "landscape-linear", "loss-surface", "regularisation"),
 }
 
 

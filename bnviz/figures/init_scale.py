@@ -44,7 +44,7 @@ def init_scale(deepest: int) -> dict:
         fig.add_annotation(note(panel.title, 0, top + 0.002, "left", "bottom"))
     fig.update_layout(
         height=760,
-        margin={"l": 46, "r": 14, "t": 24, "b": 44},
+        margin={"l": 46, "r": 14, "t": 46, "b": 44},
         showlegend=False,
         xaxis={
             "range": [0, deepest + 1],
@@ -55,9 +55,10 @@ def init_scale(deepest: int) -> dict:
             "showgrid": False,
         },
     )
-    for (_, label, colour, symbol), x in zip(_NETS, (0.72, 1), strict=True):
+    for (_, label, colour, symbol), x in zip(_NETS, (0, 0.42), strict=True):
         mark = {"diamond": "◆", "circle": "●"}[symbol]
-        fig.add_annotation(note(f"{mark} <b>{label}</b>", x, 1.002, "right", "bottom", colour))
+        word = note(f"{mark} <b>{label}</b>", x, 1.002, "left", "bottom", colour)
+        fig.add_annotation(word | {"yshift": 20})
     return as_dict(fig)
 
 

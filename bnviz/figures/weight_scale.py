@@ -119,9 +119,9 @@ def _words() -> list[dict]:
     )
     words = [note(t, x[0], y[1] + 0.006, "left", "bottom") for t, x, y in heads]
     labels = (
-        ("without BN", 1.1, 2.9, "right", 2, theme.PLAIN),
+        ("without BN", -1.1, -2.6, "left", 2, theme.PLAIN),
         ("with BN", -3.3, 0.45, "left", 2, theme.BN),
-        ("without BN", 3.3, 0.45, "right", 3, theme.PLAIN),
+        ("without BN", -3.3, -1.0, "left", 3, theme.PLAIN),
         ("with BN", -1.3, 2.9, "left", 3, theme.BN),
         ("1/a law", 3.3, -3.2, "right", 4, theme.THIRD),
         ("output", -3.2, -3.2, "left", 4, theme.SECOND),

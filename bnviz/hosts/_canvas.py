@@ -92,7 +92,8 @@ class Canvas:
         """Every axis that counts steps reaches to the end of the finest history."""
         if not histories:
             return {}
-        extent = max(h.extent for h in histories.values() if h.every == 1)
+        finest = min(h.every for h in histories.values())
+        extent = max(h.extent for h in histories.values() if h.every == finest)
         axes = {t["uid"]: t.get("xaxis", "x") for t in self.explorer.figure["data"]}
         named = {axes[b.trace].replace("x", "xaxis") for b in histories}
         return {f"{axis}.range": [0, extent] for axis in sorted(named)}

@@ -259,7 +259,7 @@ export class Simulation extends Explorer {
     this.apply(outputs);
     this.remember(outputs);
     if (observed) {
-      Object.assign(this.outputs, observed);
+      this.apply(observed);
       this.remember(observed);
     }
     for (const [name, called] of Object.entries(this.spec.watch)) {
