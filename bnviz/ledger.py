@@ -109,9 +109,9 @@ def _printed(notebook: Path, pattern: str) -> str:
 
 
 def _stored(experiment: str, key: str, spec: str) -> str:
-    """A number of a stored experiment; dots join the parts of the key, "|" is a dot inside one."""
+    """A number of a stored experiment; dots join the parts of the key."""
     value = experiments.load(experiment)
-    for part in (part.replace("|", ".") for part in key.split(".")):
+    for part in key.split("."):
         if isinstance(value, list):
             part = int(part)
         elif part not in value:

@@ -61,7 +61,7 @@ def update(w, m, s, gradient: Values, lr: Tensor, t: Tensor) -> tuple[Values, Va
 
 
 def losses_of(values: Values, x: Tensor, y: Tensor, activation: Activation) -> Tensor:
-    """Cross-entropy of many networks at once, in training mode: one per place of the lead axes.
+    """Cross-entropy of many networks at once, in training mode: one for each place in front.
 
     Args:
         values: parameters of an `MLP` by name, each with the same lead axes, (..., *shape).

@@ -30,6 +30,8 @@ CALM = {
     "broken-batchnorm": {"lr": 0.02},
     "learning-rate": {"lr": 0.03, "scale": 1.0},
     "landscape": {"activation": "tanh", "lr": 0.05, "scale": 1.0},
+    "landscape-linear": {"lr": 0.0002},
+    "loss-surface": {"activation": "tanh", "lr": 0.05, "scale": 1.0},
 }
 # Values at which one network leaves the finite numbers, and what `watch` calls it.
 DIVERGING = {
@@ -38,6 +40,8 @@ DIVERGING = {
     "placement": ({"activation": "relu", "lr": 2.0, "scale": 8.0}, ["without BN"]),
     "learning-rate": ({"activation": "relu", "lr": 5.0, "scale": 4.0}, ["without BN"]),
     "landscape": ({"activation": "relu", "lr": 10.0, "scale": 10.0}, ["without BN"]),
+    "landscape-linear": ({"lr": 0.1}, ["without BN"]),
+    "loss-surface": ({"activation": "relu", "lr": 10.0, "scale": 5.0}, ["without BN"]),
 }
 
 

@@ -91,10 +91,8 @@ def measure(task: Task, cell: Row, steps: int, batch: int | None, ratios: tuple)
             line = line_search(lambda v: loss(call(net, v, xd), yd), in_double(values), lr, ahead)
             found.append(_short(line, number))
         rows = shuffler.take(batch) if batch else slice(None)
-        part = (x[rows], y[rows])
-        slopes, now = grad_and_value(lambda v, part=part: loss(call(net, v, part[0]), part[1]))(
-            values
-        )
+        xb, yb = x[rows], y[rows]
+        slopes, now = grad_and_value(lambda v, x=xb, y=yb: loss(call(net, v, x), y))(values)
         if not torch.isfinite(now):
             break
         values = {k: w - lr * slopes[k] for k, w in values.items()}
@@ -130,8 +128,7 @@ CNN_STEPS, MLP_STEPS, LINEAR_STEPS = 150, 240, 210
 CNN_RATES = (0.02, 0.1)
 LINEAR_RATES = (0.001, 0.003, 0.01)
 MLP_SETTINGS = {  # activation, initial scale, learning rate: those of `ics-measures`
-    "sigmoid, lr 0.5": ("sigmoid", 5.0, 0.5), "tanh, lr 0.15": ("tanh", 1.0, 0.15),
-    "relu, lr 0.1": ("relu", 1.4, 0.1),
+    "sigmoid": ("sigmoid", 5.0, 0.5), "tanh": ("tanh", 1.0, 0.15), "relu": ("relu", 1.4, 0.1),
 }  # fmt: skip
 
 
@@ -154,9 +151,9 @@ def run_linear(cell: Row) -> Row:
 def summarise(rows: list[Row]) -> dict:
     """Medians with their extremes, and in how many seeds BN has the smaller number."""
     by = "setting" if "setting" in rows[0] else "lr"
-    settings = list(dict.fromkeys(row[by] for row in rows))
+    settings = {_named(row[by]): row[by] for row in rows}
     table = {
-        f"{setting}, {net}": {
+        f"{name}, {net}": {
             "survived": sum(r["survived"] for r in _of(rows, by, setting, net)),
             **{
                 phase: {
@@ -166,16 +163,24 @@ def summarise(rows: list[Row]) -> dict:
                 for phase in ("early", "late")
             },
         }
-        for setting in settings
+        for name, setting in settings.items()
         for net in NETS
     }
     pairs = {
-        f"{key} {phase}": {str(s): _smaller(rows, by, s, f"{key}_{phase}") for s in settings}
+        f"{key} {phase}": {
+            name: _smaller(rows, by, setting, f"{key}_{phase}")
+            for name, setting in settings.items()
+        }
         for key in MEASURES
         for phase in ("early", "late")
     }
     seeds = len({row["seed"] for row in rows})
     return {"runs": len(rows), "seeds": seeds, "smaller_with_bn": pairs, "by_net": table}
+
+
+def _named(setting: str | float) -> str:
+    """A learning rate as "lr 1e-03": keys of a summary hold no dots."""
+    return setting if isinstance(setting, str) else f"lr {setting:.0e}"
 
 
 def _of(rows: list[Row], by: str, setting, net: str) -> list[Row]:

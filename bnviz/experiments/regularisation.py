@@ -15,7 +15,7 @@ __all__ = ["REGULARISATION", "with_dropout"]
 KINDS = ("plain", "bn", "dropout", "both")
 ROWS, RATES, BATCHES, STEPS, DROP = 150, (0.03, 0.1), (10, 30, 150), 400, 0.3
 SIZES = (64, 64, 64, 10)
-SEEDS = range(8)
+SEEDS = tuple(range(8))
 
 
 def with_dropout(net: MLP, p: float) -> MLP:
@@ -116,7 +116,7 @@ REGULARISATION = Experiment(
         "dropout": f"behind every hidden activation, p = {DROP}",
         "measured": "in evaluation mode: running statistics, no Dropout",
     },
-    grid={"kind": tuple(KINDS), "batch": tuple(BATCHES), "lr": tuple(RATES), "seed": tuple(SEEDS)},
+    grid={"kind": KINDS, "batch": BATCHES, "lr": RATES, "seed": SEEDS},
     run=run,
     summarise=summarise,
     digits=4,

@@ -12,6 +12,7 @@ from bnviz.fold import folded_weights
 __all__ = ["FOLDING", "layer"]
 
 UNITS, INPUTS, EXAMPLES = 4, 5, 24
+TOP = 10.0  # ends of the axis; what lies beyond is drawn there
 SHAPES = ("unit 1", "unit 2", "unit 3", "unit 4")
 
 
@@ -53,7 +54,8 @@ def compute(
     pick = chosen.float()
     factor = parts["gamma"] / torch.sqrt(parts["var"] + used)
     outputs = {"before": _table(parts["weight"], parts["bias"]), "after": _table(weight, bias)}
-    outputs |= {"linear": z @ pick, "two": two @ pick, "one": one @ pick}
+    for name, v in (("linear", z), ("two", two), ("one", one)):
+        outputs[name] = (v @ pick).clamp(-TOP, TOP)
     difference = (one - two).abs().max()
     return outputs | {
         "factor": (factor * pick).sum(),
@@ -75,19 +77,20 @@ FOLDING = Explorer(
         "Top: the weights and the bias of a small linear layer, and what is left when BN is folded "
         "into it. Bottom: what the chosen unit gives for 24 inputs. Blue dots went through the "
         "layer and BN, the violet rings through the folded layer alone. Does every dot sit in its "
-        "ring? Then forget ε, and make the variance small."
+        "ring? Then forget ε, and make the variance small. What lies beyond the axis is drawn at "
+        "its end."
     ),
     controls=(
         Choice("unit", "the sliders set the BN of", SHAPES, "unit 1"),
         Slider("gamma", "γ", -3, 3, 1.5, 0.05),
         Slider("beta", "β", -3, 3, 0.5, 0.05),
         Slider("mean", "running mean", -3, 3, 1, 0.05),
-        Slider("var", "running variance", 0.01, 10, 1, 0.1, scale="log10", format=".3g"),
+        Slider("var", "running variance", 0.1, 10, 1, 0.1, scale="log10", format=".3g"),
         Slider("eps", "ε", 1e-8, 1, 1e-3, 0.25, scale="log10", format=".1e"),
         Toggle("forgotten", "forget ε when folding", False),
     ),
     compute=compute,
-    figure=folding(UNITS, INPUTS, EXAMPLES),
+    figure=folding(UNITS, INPUTS, EXAMPLES, TOP),
     bindings=(
         Binding("before", "before", "z"),
         Binding("after", "after", "z"),

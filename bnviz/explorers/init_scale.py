@@ -133,7 +133,7 @@ INIT_SCALE = Explorer(
         "stay level. Signals below 1e-12 count as 1e-12."
     ),
     controls=(
-        Slider("scale", "initial weight scale", 0.1, 5.0118723, 1, 0.05, scale="log10"),
+        Slider("scale", "initial weight scale", 0.125, 4, 1, 0.125, scale="log2"),
         Choice("activation", "activation", ACTIVATIONS, "tanh"),
         Slider("depth", "hidden layers", 2, DEEPEST, 30, 1, format="d"),
         Slider("seed", "weights drawn with seed", 0, 9, 0, 1, format="d"),

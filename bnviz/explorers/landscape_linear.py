@@ -55,13 +55,13 @@ LANDSCAPE_LINEAR = Simulation(
     title="The same walk through 25 matrices",
     caption=(
         "A deep linear network, 25 layers of 10 × 10, learns a matrix from 1,000 examples. The "
-        "walk reaches from a hundredth of a step to thirty steps. Compare both networks at the "
-        "same learning rate, then move it: which one is the smoother depends on where you look."
+        "walk reaches from a hundredth of a step to thirty steps. Compare both networks at one "
+        "learning rate, then move it: which is the smoother depends on where you look."
     ),
     controls=(
         Slider("lr", "learning rate", 1e-4, 0.1, 0.003162278, 0.1, scale="log10", format=".2g"),
         Slider("batch", "batch size", 100, ROWS, ROWS, 100, format="d"),
-        Slider("scale", "initial weight scale (1: Glorot's)", 0.5, 1.5, 1, 0.05, restart=True),
+        Slider("scale", "initial weight scale", 0.5, 1.5, 1, 0.05, restart=True),
     ),
     compute=None,
     figure=landscape(RATIOS, Ranges((-2.1, 1.6), True, (-0.5, 5), True, (-4, 6), (-1, 7))),

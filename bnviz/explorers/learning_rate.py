@@ -18,6 +18,7 @@ __all__ = ["LEARNING_RATE"]
 
 SIZES = (64, 40, 40, 40, 10)  # as in the stored sweep `learning-rate`
 RATES = tuple(k / 3 for k in range(-9, 7))  # log10 of the rates of that sweep
+ASIDE = 100.0  # decades to the right: out of sight
 NETS = ("plain", "bn")
 
 
@@ -76,9 +77,9 @@ def observe(state: State, **controls: Tensor) -> dict[str, Tensor]:
         found = measures.accuracy(logits, data.y_test)
         outputs |= {f"{name}_test": found, f"{name}_at_test": found.reshape(1)}
     outputs["rate"] = at
-    for k, activation in enumerate(ACTIVATIONS):  # the stored curves of the others are not drawn
-        chosen = (controls["activation"] - k).abs() < 0.5
-        outputs[f"{activation}_rates"] = torch.where(chosen, torch.tensor(RATES), torch.nan)
+    for k, activation in enumerate(ACTIVATIONS):  # the others' stored curves stand off the axis
+        aside = torch.where((controls["activation"] - k).abs() < 0.5, 0.0, ASIDE)
+        outputs[f"{activation}_rates"] = torch.tensor(RATES) + aside
     return outputs
 
 

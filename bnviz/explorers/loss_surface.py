@@ -128,10 +128,8 @@ LOSS_SURFACE = Simulation(
     controls=(
         Choice("activation", "activation", ACTIVATIONS, "sigmoid", restart=True),
         Choice("pair", "plane", ("SGD, momentum", "SGD, Adam", "momentum, Adam"), "SGD, Adam"),
-        Slider("extent", "half width, in trips from start to end", 0.6, 5, 1, 0.1),
-        Slider(
-            "lr", "learning rate of SGD", 0.001, 10, 0.5011872, 0.1, scale="log10", format=".3g"
-        ),
+        Slider("extent", "half width (trips)", 0.6, 5, 1, 0.1),
+        Slider("lr", "learning rate (SGD)", 0.001, 10, 0.501187, 0.1, scale="log10", format=".3g"),
         Slider("batch", "batch size", 2, 256, 32, 1, scale="log2", format="d"),
         Slider("scale", "initial weight scale", 0.1, 10, 2, 0.1, restart=True),
     ),

@@ -80,9 +80,9 @@ REGULARISATION = Explorer(
     title="The same digit in different company",
     caption=(
         "One test image stands in 48 batches; its companions are drawn anew for each. A dot is the "
-        "probability that the network with BN gives to a class in one of these batches, in "
-        "training mode. Squares: with BN's running statistics. Crosses: the network without BN, "
-        "which gives one answer only. Watch the spread of the dots as the batch grows."
+        "probability that the network with BN gives to a class in one of them, in training mode. "
+        "Squares: with BN's running statistics. Crosses: the network without BN, which gives "
+        "one answer only. Watch the spread of the dots as the batch grows."
     ),
     controls=(
         Slider("batch", "batch size", 2, LARGEST, 16, 1, scale="log2", format="d"),

@@ -72,11 +72,11 @@ def weight_norms(result: dict[str, Any]) -> go.Figure:
         for lr, dash in zip(rates, ("dot", "dash", "solid"), strict=True):
             runs = [r["norm"][1:] for r in result["rows"] if (r["net"], r["lr"]) == (net, lr)]
             runs = [run for run in runs if run[-1] is not None]
-            columns = [(min(c), median(c), max(c)) for c in zip(*runs, strict=True)]
+            columns = [(min(c), round(median(c), 4), max(c)) for c in zip(*runs, strict=True)]
             _band(fig, steps, columns, f"{label}, rate {lr:g}", colour, dash, row)
             fig.add_annotation(
-                text=f"rate {lr:g}", x=np.log10(steps[-1]), y=columns[-1][1], showarrow=False,
-                xanchor="left", font={"color": colour}, row=row, col=1,
+                text=f"rate {lr:g}", x=round(float(np.log10(steps[-1])), 4), y=columns[-1][1],
+                showarrow=False, xanchor="left", font={"color": colour}, row=row, col=1,
             )  # fmt: skip
         if net == "bn":
             _law(fig, result, rates[-1], row)
@@ -94,7 +94,7 @@ def _law(fig, result, lr, row) -> None:
     runs = [r["predicted"][1:] for r in result["rows"] if (r["net"], r["lr"]) == ("bn", lr)]
     fig.add_scatter(
         x=steps,
-        y=[median(c) for c in zip(*runs, strict=True)],
+        y=[round(median(c), 4) for c in zip(*runs, strict=True)],
         mode="lines",
         name="predicted",
         line={"color": theme.NEUTRAL, "width": 8},
@@ -150,8 +150,8 @@ def _bracket(fig, band, height, label, colour, row) -> None:
         col=1,
     )
     fig.add_annotation(
-        text=f"{band['decades']:.1f} decades", x=np.log10(band["high"]) + 0.1, y=height,
-        xanchor="left", showarrow=False, font={"color": colour}, row=row, col=1,
+        text=f"{band['decades']:.1f} decades", x=round(float(np.log10(band["high"])) + 0.1, 4),
+        y=height, xanchor="left", showarrow=False, font={"color": colour}, row=row, col=1,
     )  # fmt: skip
 
 

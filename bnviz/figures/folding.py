@@ -10,7 +10,7 @@ __all__ = ["folding"]
 _BEFORE, _AFTER, _OUTPUTS = (0.755, 0.955), (0.465, 0.665), (0.0, 0.34)
 
 
-def folding(units: int, inputs: int, examples: int) -> dict:
+def folding(units: int, inputs: int, examples: int, top: float) -> dict:
     """The weights before above those after; then the outputs by both ways on one axis."""
     fig = go.Figure()
     rows = [f"unit {k}" for k in range(units, 0, -1)]
@@ -44,11 +44,12 @@ def folding(units: int, inputs: int, examples: int) -> dict:
             marker={"color": colour, "symbol": symbol, "size": size, "line": {"width": ring}},
             hovertemplate="input %{x}: %{y:.2f}<extra></extra>",
         )
-    fig.update_layout(_layout(units, inputs, examples, rows))
+    fig.update_layout(_layout(inputs, examples, rows, top))
     return as_dict(fig)
 
 
-def _layout(units: int, inputs: int, examples: int, rows: list[str]) -> dict:
+def _layout(inputs: int, examples: int, rows: list[str], top: float) -> dict:
+    units = len(rows)
     fixed = {"fixedrange": True, "zeroline": False, "showgrid": False}
     columns = [f"w{k}" for k in range(1, inputs + 1)] + ["bias"]
     layout: dict = {}
@@ -75,7 +76,7 @@ def _layout(units: int, inputs: int, examples: int, rows: list[str]) -> dict:
         **fixed,
     }
     layout["yaxis3"] = {
-        "range": [-8, 8],
+        "range": [-1.06 * top, 1.06 * top],
         "domain": list(_OUTPUTS),
         "anchor": "x3",
         "nticks": 5,

@@ -73,7 +73,7 @@ def _stored(fig, sweep, activation, uid, label, colour) -> None:
     for edge in ("min", "max", "median"):
         middle = edge == "median"
         fig.add_scatter(
-            x=rates if activation == _SHOWN else [None] * len(rates),
+            x=rates if activation == _SHOWN else rates + 100,
             y=curves[edge],
             mode="lines",
             uid=f"{activation}-{uid}-{edge}",

@@ -36,7 +36,7 @@ def loss_surface(n: int) -> dict:
                 hovertemplate=f"step %{{x:.0f}}: %{{y:.2f}}<extra>{optimiser} {label}</extra>",
             )
         bare = {"range": [-1.05, 1.05], "fixedrange": True, "showgrid": False, "zeroline": False}
-        bare |= {"showticklabels": False}
+        bare |= {"showticklabels": False, "ticks": ""}
         layout[f"xaxis{top}"] = {"domain": across, "anchor": f"y{top}", **bare}
         layout[f"yaxis{top}"] = {"domain": _UP, "anchor": f"x{top}", **bare}
         layout[f"xaxis{bottom}"] = {
@@ -54,8 +54,8 @@ def loss_surface(n: int) -> dict:
         ]  # fmt: skip
     layout["annotations"] = [a for a in layout["annotations"] if a["text"]]
     layout["annotations"] += [
-        note("○ start  □, ◇ two optimisers", 0.0, _UP[0], "left", "top"),
-        note("loss: green low, purple high, none 2.3", 1.0, _UP[0] - 0.045, "right", "top"),
+        note("● start, ■ and ◆ two optimisers; dots: plateau", 0.0, _UP[0], "left", "top"),
+        note("loss: green low, purple high, no colour 2.3", 0.0, _UP[0] - 0.04, "left", "top"),
     ]
     layout |= {
         "height": 600,
@@ -99,7 +99,12 @@ def _slice(fig, uid, label, colour, unit, axis) -> None:
         uid=f"{uid}-marks",
         name=f"start and ends {label}",
         line={"color": colour, "width": 1.5},
-        marker={"size": [11, 11, 12], "color": colour, "symbol": ["square", "circle", "diamond"]},
+        marker={
+            "size": [11, 11, 12],
+            "color": colour,
+            "opacity": 1,
+            "symbol": ["square", "circle", "diamond"],
+        },
         hovertemplate="%{text}<extra></extra>",
         text=["along x", "start", "along y"],
         **place,

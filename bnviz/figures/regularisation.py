@@ -60,7 +60,13 @@ def regularisation(draws: int) -> dict:
             marker={"symbol": symbol, "size": size, "color": colour},
             hovertemplate="%{y:.1%}<extra>" + label + "</extra>",
         )
-    bare = {"showticklabels": False, "showgrid": False, "zeroline": False, "fixedrange": True}
+    bare = {
+        "showticklabels": False,
+        "showgrid": False,
+        "zeroline": False,
+        "fixedrange": True,
+        "ticks": "",
+    }
     fig.update_layout(
         height=480,
         margin={"l": 44, "r": 10, "t": 16, "b": 44},
@@ -69,13 +75,13 @@ def regularisation(draws: int) -> dict:
                "fixedrange": True, "title": {"text": "class"}, "domain": [0, 1], "anchor": "y"},
         yaxis={"range": [-0.08, 1.04], "tickformat": ".0%", "tickvals": [0, 0.5, 1],
                "fixedrange": True, "domain": [0, 0.7], "anchor": "x"},
-        xaxis2={"range": [-0.5, 7.5], "domain": [0, 0.22], "anchor": "y2", **bare},
+        xaxis2={"range": [-0.5, 7.5], "domain": [0, 0.24], "anchor": "y2", **bare},
         yaxis2={"range": [7.5, -0.5], "domain": [0.77, 1], "anchor": "x2", **bare},
         annotations=[
             note("<b>probability</b> of each class", 0, 0.7, "left", "bottom"),
-            note("<b>● with BN</b>, one dot for each batch", 0.26, 0.99, "left", "top", theme.BN),
-            note("<b>□ with BN</b>, running statistics", 0.26, 0.92, "left", "top", theme.BN),
-            note("<b>× without BN</b>, any batch", 0.26, 0.85, "left", "top", theme.PLAIN),
+            note("<b>● with BN</b>, in each batch", 0.3, 0.99, "left", "top", theme.BN),
+            note("<b>□ with BN</b>, running statistics", 0.3, 0.92, "left", "top", theme.BN),
+            note("<b>× without BN</b>, any batch", 0.3, 0.85, "left", "top", theme.PLAIN),
             note("▲ the right class", 1, 0.7, "right", "bottom"),
         ],
     )  # fmt: skip
