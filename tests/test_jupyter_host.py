@@ -379,14 +379,26 @@ def test_steps_give_the_numbers_of_a_plain_loop(name):
     fig = show(name)
     fig.step(60)
     expected = plain_loop(fig.explorer, 0, 60)
+    places = fig.explorer.places(fig.explorer.numbers({}))
     for b in fig.explorer.bindings:
         if b.append and b.output in expected[0]:
             shown = array(trace(fig, b.trace)[b.attribute])  # (60,) or (bins, 60)
-            steps = np.stack([outputs[b.output][b.index].numpy() for outputs in expected])
+            at = (*b.index, *places.get(b, ()))
+            steps = np.stack([outputs[b.output][at].numpy() for outputs in expected])
             np.testing.assert_allclose(shown, steps.T, rtol=1e-6)
             np.testing.assert_array_equal(array(trace(fig, b.trace).x), np.arange(1, 61))
     drawn_as(fig, expected[-1])
     assert text_of(fig._transport.status) == "step 60"
+    fig.close()
+
+
+def test_another_layer_and_unit_are_shown_of_the_same_run():
+    fig = show("drift")
+    fig.step(5)
+    fig.set(layer=2, unit=7)
+    assert fig.number == 5
+    expected = [outputs["bn_track"][1, 1, 6] for outputs in plain_loop(fig.explorer, 0, 5)]
+    np.testing.assert_allclose(array(trace(fig, "bn-p50").y), expected, rtol=1e-6)
     fig.close()
 
 

@@ -170,6 +170,42 @@ def test_play_trains_and_its_losses_are_pythons(browser, book_url):
         assert heat.shape[1] == len(figure.drawn("bn-loss", "x"))
 
 
+def test_a_simulation_that_is_not_observed_plays_on(browser, book_url):
+    expected = losses(explorers.get("ics"), 15)
+    with reading(browser, book_url) as reader:
+        reader.open("book/shift.html")
+        figure = reader.figure("ics")
+        for number in range(1, 16):
+            figure.press("step")
+            figure.wait_for(f"node.dataset.step === '{number}'")
+        for output, kept in expected.items():
+            drawn = figure.drawn(output.replace("_", "-"), "y")
+            np.testing.assert_allclose(drawn, kept, rtol=1e-3)
+
+
+def test_choosing_a_unit_shows_another_part_of_the_same_run(browser, book_url):
+    drift = explorers.get("drift")
+    controls, rows, tracks = drift.tensors({}), Shuffler(drift.rows, 0), []
+    state = drift.initial(torch.tensor(0.0), **controls)
+    for _ in range(60):
+        state, outputs = drift.step(state, rows.take(32), **controls)
+        tracks.append(outputs["bn_track"][1])  # the medians, (layers, units)
+    tracks = torch.stack(tracks).numpy()
+    with reading(browser, book_url) as reader:
+        reader.open("book/shift.html")
+        figure = reader.figure("drift")
+        loss = figure.drawn("bn-loss", "y")
+        figure.move("unit", 9)  # before anybody pressed Play: the first run is done again
+        figure.wait_for(f"node.dataset.step === '{drift.preview}'")
+        figure.rest()
+        np.testing.assert_allclose(figure.drawn("bn-loss", "y")[:60], loss[:60], atol=2e-3)
+        np.testing.assert_allclose(figure.drawn("bn-p50", "y")[:60], tracks[:, 4, 8], atol=2e-3)
+        figure.move("layer", 2)
+        figure.rest()
+        assert figure.step == drift.preview
+        np.testing.assert_allclose(figure.drawn("bn-p50", "y")[:60], tracks[:, 1, 8], atol=2e-3)
+
+
 def test_controls_act_while_it_trains_and_gamma_holds_every_layer(browser, book_url):
     with reading(browser, book_url) as reader:
         reader.open("book/shift.html")

@@ -92,16 +92,16 @@ ICS = Simulation(
         Slider("lr", "learning rate", 0.01, 10, 0.5, 0.1, scale="log10", format=".2g"),
         Slider("batch", "batch size", 4, 256, 64, 1, scale="log2", format="d"),
         Slider("scale", "initial weight scale", 0.5, 5, 2, 0.1, format=".1f", restart=True),
-        Slider("noise", "noise (1 = as published)", 0, 3, 1, 0.1, format=".1f"),
+        Slider("noise", "noise (published: 1)", 0, 3, 1, 0.1, format=".1f"),
         Slider("layer", "look at layer", 1, DEPTH, DEPTH, 1, format="d"),
-        Choice("place", "distribution of the values", PLACES, PLACES[0]),
+        Choice("place", "distribution", PLACES, PLACES[0]),
     ),
     compute=None,
     figure=ics(),
     bindings=_bindings(),
     readout=(
-        "Layer {layer:d}, in this step. Its values moved by {plain_moved_here:.2f} standard "
-        "deviations without BN, {bn_moved_here:.2f} with BN, {noisy_moved_here:.2f} with noisy BN. "
+        "Layer {layer:d}, in this step. Its values moved by {plain_moved_here:.3f} standard "
+        "deviations without BN, {bn_moved_here:.3f} with BN, {noisy_moved_here:.3f} with noisy BN. "
         "Its gradient changed by {plain_changed_here:.0%}, {bn_changed_here:.0%} and "
         "{noisy_changed_here:.0%} of its length. Loss {plain_loss:.2f}, {bn_loss:.2f} and "
         "{noisy_loss:.2f}."

@@ -12,7 +12,7 @@ from bnviz.figures.whitening import whitening
 
 __all__ = ["STAGES", "WHITENING", "cloud", "covariance", "eigen", "matrix"]
 
-POINTS = 300
+POINTS, SIZE = 300, 1.3
 STAGES = ("raw", "centred", "standardised", "PCA-whitened", "ZCA-whitened")
 FOLLOWED = (52, 197, 85)  # points with a mark of their own
 _ROUND = 0.02  # below this difference of the eigenvalues, in parts of their sum, no axis stands out
@@ -33,11 +33,12 @@ def _normal() -> Tensor:
 def cloud(correlation: Tensor, ratio: Tensor, mean: Tensor) -> Tensor:
     """Points with mean (mean, mean / 2), that correlation, standard deviations in that ratio.
 
-    Returns (POINTS, 2); the two standard deviations multiply to 1.
+    Returns (POINTS, 2); the geometric mean of the two standard deviations is `SIZE`.
     """
     u, v = _normal().unbind(1)
     second = correlation * u + torch.sqrt(1 - correlation**2) * v
-    return torch.stack([ratio.sqrt() * u + mean, second / ratio.sqrt() + mean / 2], 1)
+    wide = ratio.sqrt()
+    return torch.stack([SIZE * wide * u + mean, SIZE / wide * second + mean / 2], 1)
 
 
 def covariance(x: Tensor) -> Tensor:
@@ -111,8 +112,10 @@ def _axes(centre: Tensor, s: Tensor) -> dict[str, Tensor]:
     """Two standard deviations in every direction: an ellipse and, unless round, its axes."""
     values, u = eigen(s)
     axes = 2 * u * values.clamp_min(0).sqrt()  # columns: the two half axes
+    middle = (values[0] * values[1]).clamp_min(0).sqrt()  # S^(1/2) needs no vector, also if round
+    root = (s + middle * torch.eye(2)) / torch.sqrt(values.sum() + 2 * middle)
     turn = torch.tensor(_TURN)
-    ellipse = torch.stack([turn.cos(), turn.sin()], 1) @ axes.T + centre  # (73, 2)
+    ellipse = 2 * torch.stack([turn.cos(), turn.sin()], 1) @ root + centre  # (73, 2)
     stands_out = (values[0] - values[1]) > _ROUND * values.sum()
     outputs = {"ellipse_x": ellipse[:, 0], "ellipse_y": ellipse[:, 1]}
     for k, name in enumerate(("long", "short")):
@@ -146,7 +149,7 @@ WHITENING = Explorer(
     ),
     controls=(
         Choice("stage", "stage", STAGES, "standardised"),
-        Slider("amount", "how far on the way there", 0, 1, 1, 0.02, format=".0%"),
+        Slider("amount", "how far", 0, 1, 1, 0.02, format=".0%"),
         Slider("correlation", "correlation", -0.95, 0.95, 0.8, 0.05),
         Slider("ratio", "scale ratio σ₁ : σ₂", 0.25, 4, 3, 0.25, format=".2f"),
         Slider("mean", "mean of feature 1", 0, 2, 1.5, 0.1, format=".1f"),
@@ -155,8 +158,9 @@ WHITENING = Explorer(
     figure=whitening(),
     bindings=_bindings(),
     readout=(
-        "Mean ({middle[0]:.2f}, {middle[1]:.2f}), variances {variances[0]:.2f} and "
-        "{variances[1]:.2f}, correlation {correlated:.2f}. Beyond centring, a point has moved "
-        "by {moved:.2f} (root mean square)."
+        "{stage:|Raw|Centred|Standardised|PCA-whitened|ZCA-whitened}: "
+        "mean ({middle[0]:.2f}, {middle[1]:.2f}), variances {variances[0]:.2f} and "
+        "{variances[1]:.2f}, correlation {correlated:.2f}. Beyond centring, a point has moved by "
+        "{moved:.2f} (root mean square)."
     ),
 )

@@ -20,7 +20,7 @@ def covariate_shift(line: list[float]) -> dict:
             look["symbol"] = f"{symbol}-open" if side == "train" else symbol
             _dots(fig, f"{side}-{kind}", look, "%{x:.1f}, %{y:.1f}")
     for side in ("train", "test"):
-        ring = {"size": 13, "color": theme.NEUTRAL, "symbol": "circle-open"}
+        ring = {"size": 11, "color": theme.NEUTRAL, "symbol": "circle-open"}
         _dots(fig, f"{side}-wrong", ring, "a mistake")
     fig.add_bar(
         x=["train", "test"],
@@ -54,10 +54,10 @@ def _dots(fig: go.Figure, uid: str, marker: dict, hover: str) -> None:
 def _layout(low: float, high: float) -> dict:
     fixed = {"fixedrange": True}
     return {
-        "xaxis": {"domain": [0, 0.8], "range": [low, high], "title": "feature 1", **fixed},
+        "xaxis": {"domain": [0, 0.75], "range": [low, high], "title": "feature 1", **fixed},
         "yaxis": {"range": [-4.5, 4.5], "title": "feature 2", **fixed},
         "xaxis2": {
-            "domain": [0.86, 1],
+            "domain": [0.79, 1],
             "anchor": "y2",
             "type": "category",
             "range": [-0.6, 1.6],
@@ -74,10 +74,10 @@ def _layout(low: float, high: float) -> dict:
         },
         "annotations": [
             note("● <b>rose</b>", 0, 1.01, "left", "bottom", theme.SECOND),
-            note("✕ <b>not a rose</b>", 0.18, 1.01, "left", "bottom", theme.THIRD),
+            note("✕ <b>not a rose</b>", 0.2, 1.01, "left", "bottom", theme.THIRD),
             note("<b>correct</b>", 1, 1.01, "right", "bottom"),
         ],
         "height": 420,
-        "margin": {"l": 40, "r": 40, "t": 28, "b": 42},
+        "margin": {"l": 38, "r": 38, "t": 28, "b": 42},
         "showlegend": False,
     }

@@ -14,8 +14,8 @@ _COLUMNS = (
     ("bn", "with BN", theme.BN, theme.BN_SCALE, (0.525, 1.0)),
 )
 _LAYERS = (0.43, 1.0)  # spans of the rows: all layers, one unit's track, the curves
-_TRACK = (0.25, 0.375)
-_CURVES = (0.0, 0.165)
+_TRACK = (0.235, 0.37)
+_CURVES = (0.0, 0.18)
 _GAP = 0.012
 _OVER_TIME, _NOW, _SATURATED = (0.0, 0.67), (0.68, 0.86), (0.87, 1.0)  # parts of a column
 

@@ -17,7 +17,7 @@ _ROWS = (  # output, heading, axis
     (
         "moved",
         "distribution: move in this step, in std",
-        {"type": "log", "range": [-3.3, 1.3], "tickvals": [0.001, 0.01, 0.1, 1, 10]},
+        {"type": "log", "range": [-3.3, 2.1], "tickvals": [0.001, 0.01, 0.1, 1, 10, 100]},
     ),
     (
         "changed",

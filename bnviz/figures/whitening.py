@@ -7,7 +7,7 @@ from bnviz.figures.parts import as_dict, note
 
 __all__ = ["whitening"]
 
-_NAMES = ["feature 1", "feature 2"]
+_NAMES = ["x₁", "x₂"]
 _SHAPES = ["diamond", "square", "triangle-up"]
 
 
@@ -33,8 +33,8 @@ def whitening() -> dict:
             xaxis=f"x{k}",
             yaxis=f"y{k}",
             colorscale=theme.SIGNED_SCALE,
-            zmin=-3,
-            zmax=3,
+            zmin=-5,
+            zmax=5,
             showscale=False,
             texttemplate="%{z:.2f}",
             hovertemplate="%{y}, %{x}: %{z:.3f}<extra></extra>",
@@ -49,21 +49,22 @@ def _dots(fig: go.Figure, uid: str, marker: dict, hover: str) -> None:
 
 
 def _layout() -> dict:
-    square = {"range": [-5.5, 5.5], "constrain": "domain", "fixedrange": True, "dtick": 2}
+    square = {"range": [-6, 6], "constrain": "domain", "fixedrange": True, "dtick": 2}
     cells = {"range": [-0.5, 1.5], "type": "category", "fixedrange": True, "showgrid": False}
+    cells["ticks"] = ""
     layout = {
-        "xaxis": {"domain": [0, 1], "anchor": "y", **square},
-        "yaxis": {"domain": [0.31, 1], "anchor": "x", "scaleanchor": "x", **square},
+        "xaxis": {"domain": [0, 1], "anchor": "y", "title": "x₁", **square},
+        "yaxis": {"domain": [0.36, 1], "anchor": "x", "scaleanchor": "x", "title": "x₂", **square},
         "annotations": [
-            note("<b>covariance, raw</b>", 0.29, 0.195, "center", "bottom", theme.NEUTRAL),
-            note("<b>covariance, now</b>", 0.81, 0.195, "center", "bottom", theme.THIRD),
+            note("<b>covariance, raw</b>", 0.26, 0.215, "center", "bottom", theme.NEUTRAL),
+            note("<b>covariance, now</b>", 0.78, 0.215, "center", "bottom", theme.THIRD),
         ],
-        "height": 580,
-        "margin": {"l": 62, "r": 8, "t": 8, "b": 26},
+        "height": 520,
+        "margin": {"l": 40, "r": 8, "t": 8, "b": 26},
         "showlegend": False,
     }
-    for k, left in ((2, 0.1), (3, 0.62)):
-        layout[f"xaxis{k}"] = {"domain": [left, left + 0.38], "anchor": f"y{k}", **cells}
-        layout[f"yaxis{k}"] = {"domain": [0, 0.19], "anchor": f"x{k}", **cells}
+    for k, left in ((2, 0.06), (3, 0.58)):
+        layout[f"xaxis{k}"] = {"domain": [left, left + 0.4], "anchor": f"y{k}", **cells}
+        layout[f"yaxis{k}"] = {"domain": [0, 0.21], "anchor": f"x{k}", **cells}
         layout[f"yaxis{k}"]["showticklabels"] = k == 2
     return layout

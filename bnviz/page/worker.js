@@ -98,7 +98,7 @@ const operations = {
       const record = { number: simulation.steps, outputs: plain(outputs), observed: null };
       done.push(record);
       const diverged = watch.some((name) => !outputs[name].data.every(Number.isFinite));
-      if (simulation.steps % every === 0) {
+      if (simulation.steps % every === 0 && sessions.has(`${figure}/observe`)) {
         const inputs = { state, controls: vector(controls) };
         record.observed = plain(await run(figure, "observe", inputs));
       }
