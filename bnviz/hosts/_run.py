@@ -48,16 +48,14 @@ class Run:
         self._shuffler = Shuffler(simulation.rows, seed)
         with one_thread(), torch.no_grad():
             self._state = simulation.initial(torch.tensor(float(seed)), **controls)
-            self.outputs: State = {}
+            self.outputs = self._observe(self._state, controls)
             self.histories = drawing.histories(simulation)
         self.peek(controls)
 
     def peek(self, controls: Controls) -> None:
-        """Observe, and take the outputs of the next step; the run itself stays where it is."""
+        """Take the outputs of the step that would come next; the run itself stays where it is."""
         *_, outputs = self._next(controls)
-        with one_thread(), torch.no_grad():
-            observed = self._observe(self._state, controls)
-        self.outputs = self.outputs | outputs | observed
+        self.outputs = self.outputs | outputs
 
     def step(self, controls: Controls) -> list[str]:
         """Do one step. Returns what has diverged in it, as called in `Simulation.watch`.
