@@ -1,6 +1,7 @@
 """The traces of a poster: lines, markers, bars and heatmaps, drawn in pixels."""
 
 import base64
+import re
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -53,12 +54,18 @@ def _unpacked(values) -> list:
     return [] if values is None else list(values)
 
 
-def draw(ax, trace: dict, x: Axis, y: Axis, clip, below: dict | None, layout: dict) -> None:
-    """One trace, cut at the edges of its subplot; `below` is the one drawn before it there."""
+def draw(ax, trace: dict, axes: tuple[Axis, Axis], clip, below: dict | None, looks: tuple) -> None:
+    """One trace, cut at the edges of its subplot; `below` is the one drawn before it there.
+
+    `looks` is the layout of the figure and the layout of the template.
+    """
+    (x, y), (layout, look) = axes, looks
     if trace.get("visible", True) is not True or not len(trace["x"]):
         return
     if trace["type"] == "heatmap":
         artists = [_heatmap(ax, trace, x, y, layout)]
+        if trace.get("texttemplate"):
+            artists += _numbers(ax, trace, x, y, look["font"]["color"])
     elif trace["type"] == "bar":
         artists = _bars(ax, trace, x, y)
     else:
@@ -86,6 +93,30 @@ def _heatmap(ax, trace: dict, x: Axis, y: Axis, layout: dict):
     bottom, top = _edges(y, trace["y"])
     pixels = scale_of(trace, layout).colours(z)[::-1]
     return _image(ax, pixels, (left, right, bottom, top))
+
+
+def _numbers(ax, trace: dict, x: Axis, y: Axis, colour: str) -> list:
+    """What stands in the cells, for a texttemplate "%{text}" or such as "%{z:.2f}"."""
+    font = trace.get("textfont", {})
+    size, colour = font.get("size", 12), font.get("color", colour)
+    style = {"fontsize": size, "ha": "center", "va": "center_baseline", "color": rgba(colour)}
+    columns, rows = x.pixels(trace["x"]), y.pixels(trace["y"])
+    return [
+        ax.text(columns[j], rows[i], text, **style)
+        for i, row in enumerate(_cells(trace))
+        for j, text in enumerate(row)
+    ]
+
+
+def _cells(trace: dict) -> list[list[str]]:
+    """The words in the cells, row by row; "" where there is no number."""
+    if trace["texttemplate"] == "%{text}":
+        return [[re.sub(r"<[^>]*>", "", word) for word in row] for row in trace["text"]]
+    spec = re.search(r"%\{z:(\.\df)\}", trace["texttemplate"])[1]
+    return [
+        ["" if v is None or not np.isfinite(v) else format(v, spec).replace("-", "−") for v in row]
+        for row in trace["z"]
+    ]
 
 
 def _edges(axis: Axis, centres: list) -> tuple[float, float]:

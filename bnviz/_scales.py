@@ -125,7 +125,18 @@ def axes_of(traces: list[dict], layout: dict, look: dict, frame: tuple) -> dict[
         axis.categories = _categories(traces, group)
         given = axis.options.get("range") or leader.options.get("range")
         axis.range = tuple(given) if given else _around(axis, traces, group)
+    for axis in axes.values():
+        if axis.options.get("constrain") == "domain" and axis.options.get("scaleanchor") in axes:
+            _match_scales(axis, axes[axis.options["scaleanchor"]])
     return axes
+
+
+def _match_scales(*pair: Axis) -> None:
+    """Shorten the axis with more pixels per unit, about its middle, until both have as many."""
+    scales = [axis.length / abs(axis.range[1] - axis.range[0]) for axis in pair]
+    for axis, scale in zip(pair, scales, strict=True):
+        length = axis.length * min(scales) / scale
+        axis.start, axis.length = axis.start + (axis.length - length) / 2, length
 
 
 def _bare(name: str, traces: list[dict]) -> dict:

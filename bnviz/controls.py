@@ -25,7 +25,8 @@ class Slider:
         min, max, value: range and start, in values.
         step: distance of two stops, in positions.
         scale: "linear", "log10" or "log2".
-        format: how the value prints, in Python's format language: ".2f", ".0e", "d".
+        format: how the value prints, as `explorer.readable` knows it: ".2f", ".0e", "d", or words
+            for 0, 1, 2, ...: "|none|one|two".
         note: a short text behind the value; "{other}" becomes 1 - value.
         restart: a change begins a Simulation anew, because it shapes the initial state.
         switches_on: a Toggle that moving this slider turns on.

@@ -24,7 +24,7 @@ class Split:
 
 
 @cache
-def digits(seed: int = 0) -> Split:
+def digits(seed: int = 0, binary: bool = False) -> Split:
     """The 1,797 real 8 x 8 images of handwritten digits that ship with scikit-learn.
 
     Pixels become one row of 64 features, shifted and scaled by the mean and the standard deviation
@@ -32,6 +32,7 @@ def digits(seed: int = 0) -> Split:
 
     Args:
         seed: chooses which 360 rows are the test set; 1,437 remain for training.
+        binary: pixels of 8 and more (of 16) become 1, the others 0, and nothing is standardised.
 
     Source: Alpaydin and Kaynak (1998), Optical Recognition of Handwritten Digits, UCI repository.
 
@@ -46,7 +47,7 @@ def digits(seed: int = 0) -> Split:
     order = prng.permutation(len(x), seed, stream=0)
     test, train = order[:_TEST_ROWS], order[_TEST_ROWS:]
     mean, std = x[train].mean(), x[train].std()
-    x = (x - mean) / std
+    x = (x >= 8).float() if binary else (x - mean) / std
     return Split(x[train], y[train], x[test], y[test])
 
 

@@ -18,6 +18,7 @@ from bnviz.prng import Shuffler
 __all__ = [
     "Drawing",
     "Histories",
+    "Places",
     "apply",
     "filled",
     "first",
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 Histories = dict[Binding, History]
+Places = dict[Binding, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ def apply(
     bindings: tuple[Binding, ...],
     outputs: dict[str, Tensor],
     collected: Histories | None = None,
+    places: Places | None = None,
 ) -> dict:
     """A copy of a figure in which the bound attributes hold the outputs, as plain lists.
 
@@ -52,6 +55,7 @@ def apply(
         outputs: by name.
         collected: what the appended bindings have gathered; the x of their traces counts steps, and
             their time axes reach to the end of the record.
+        places: which element is drawn of those that keep several, from `Explorer.places`.
 
     A number that is not finite becomes None, which draws nothing and is valid JSON.
     """
@@ -64,7 +68,8 @@ def apply(
         elif binding.append and collected and binding in collected:
             history = collected[binding]
             trace["x"] = _plain(history.steps())
-            trace[binding.attribute] = _plain(history.values().T)  # a heatmap's rows are its y
+            shown = history.values(*(places or {}).get(binding, ()))  # (columns,) or more
+            trace[binding.attribute] = _plain(shown.T)  # a heatmap's rows are its y
     _stretch_time(figure["layout"], traces, collected or {})
     return figure
 
@@ -100,7 +105,8 @@ def _first_of_simulation(simulation: Simulation) -> Drawing:
         if not simulation.preview:  # what the first step would show; nothing moves
             rows = shuffler.take(round(numbers["batch"]))
             outputs |= simulation.step(state, rows, **controls)[1]
-    figure = apply(simulation.figure, simulation.bindings, outputs, collected)
+    places = simulation.places(numbers)
+    figure = apply(simulation.figure, simulation.bindings, outputs, collected, places)
     return Drawing(figure, simulation.say(numbers, outputs), simulation.preview)
 
 

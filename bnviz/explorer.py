@@ -32,6 +32,12 @@ class Binding:
         index: picks an element of the output's first axes; () takes the whole.
         append: a Simulation adds the value to a history instead: a scalar to a curve, a vector as
             one more column of a heatmap. The trace's x then counts steps.
+        by: of an appended array, the controls that choose which element is drawn, one per axis,
+            each counted from its first value. All elements are kept, so a choice of layer or unit
+            changes what is shown of a run and does not begin another.
+
+    Raises:
+        ValueError: for `by` without `append`; else the function itself can choose.
     """
 
     output: str
@@ -39,9 +45,13 @@ class Binding:
     attribute: str
     index: tuple[int, ...] = ()
     append: bool = False
+    by: tuple[str, ...] = ()
 
     def __post_init__(self):
         object.__setattr__(self, "index", tuple(self.index))
+        object.__setattr__(self, "by", tuple(self.by))
+        if self.by and not self.append:
+            raise ValueError(f"{self.trace}: {self.by} choose from a history; set append=True")
 
     def pick(self, outputs: dict[str, Tensor]) -> Tensor:
         """The bound part of the outputs. Raises KeyError for an unknown output."""
@@ -62,7 +72,8 @@ class Explorer:
         figure: a plotly figure as a dict, with fixed axes; every bound trace has a `uid`.
         bindings: which output drives what.
         readout: one sentence with numbers, such as "mean {mean:.2f}, layer {means[4]:.1f}".
-            Names are outputs and controls; formats are .Nf, .Ne, .N% and d.
+            Names are outputs and controls; formats are .Nf, .Ne, .N% and d, or words, one for each
+            of the numbers 0, 1, 2, ...: "{stage:|the batch|its mean}".
 
     Raises:
         ValueError: for a bad name, a repeated control, or a binding to a trace that is not there.
@@ -89,6 +100,8 @@ class Explorer:
         for binding in self.bindings:
             if binding.trace not in traces:
                 raise ValueError(f"{self.name}: no trace has the uid {binding.trace!r}")
+            if not set(binding.by) <= set(names):
+                raise ValueError(f"{self.name}: no control is called as in {binding.by}")
 
     def defaults(self) -> dict[str, float | str | bool]:
         """Start value of each control, by name."""
@@ -115,6 +128,15 @@ class Explorer:
         with torch.no_grad():
             return self.compute(**self.tensors(values))
 
+    def places(self, numbers: dict[str, float]) -> dict[Binding, tuple[int, ...]]:
+        """Which element each binding with `by` draws, for these control numbers."""
+        first = {c.name: getattr(c, "min", 0) for c in self.controls}
+        return {
+            binding: tuple(round(numbers[name] - first[name]) for name in binding.by)
+            for binding in self.bindings
+            if binding.by
+        }
+
     def say(self, values: dict[str, float], outputs: dict[str, Tensor]) -> str:
         """The readout for these control numbers and outputs."""
         return _Readout().format(self.readout, **{**values, **outputs})
@@ -128,7 +150,9 @@ class Explorer:
             "caption": self.caption,
             "controls": [control_to_dict(c) for c in self.controls],
             "figure": self.figure,
-            "bindings": [asdict(b) | {"index": list(b.index)} for b in self.bindings],
+            "bindings": [
+                asdict(b) | {"index": list(b.index), "by": list(b.by)} for b in self.bindings
+            ],
             "readout": self.readout,
         }
 
@@ -189,13 +213,20 @@ class Simulation(Explorer):
 def readable(number: float, spec: str) -> str:
     """A number in Python's format language, also one that is not finite; `page/format.js` agrees.
 
+    A format that begins with "|" lists words for 0, 1, 2, ...; beyond them the nearest counts.
+
     >>> readable(-0.04, ".1f"), readable(float("nan"), ".1f"), readable(31.6, "d")
     ('0.0', 'not a number', '32')
+    >>> readable(1.0, "|none|one|many"), readable(7.0, "|none|one|many")
+    ('one', 'many')
     """
     if math.isnan(number):
         return "not a number"
     if math.isinf(number):
         return "infinite" if number > 0 else "minus infinite"
+    if spec.startswith("|"):
+        words = spec[1:].split("|")
+        return words[min(max(round(number), 0), len(words) - 1)]
     text = format(round(number) if spec == "d" else number, spec)
     return re.sub(r"^-(0(\.0*)?%?)$", r"\1", text)  # no minus sign before a zero
 

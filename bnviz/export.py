@@ -94,7 +94,7 @@ def export_graph(explorer: Explorer, name: str) -> bytes:
     state = initial(seed, controls)["next_state"]
     if name == "observe":
         return _graph(observe, {"state": state, "controls": controls})
-    rows = torch.arange(7)  # any number: the axis is exported with a free length
+    rows = torch.arange(23)  # a free length; not that of another axis, which would be tied to it
     return _graph(step, {"state": state, "rows": rows, "controls": controls})
 
 

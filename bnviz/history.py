@@ -43,9 +43,10 @@ class History:
         self._columns.append(value)
         self._in_last = 1
 
-    def values(self) -> np.ndarray:
-        """(columns,) of numbers, or (columns, ...) of arrays."""
-        return np.array(self._columns, dtype=np.float32)
+    def values(self, *place: int) -> np.ndarray:
+        """(columns,) of numbers, or (columns, ...) of arrays; of these, the element at `place`."""
+        columns = np.array(self._columns, dtype=np.float32)
+        return columns[:, *place] if len(columns) else columns
 
     def steps(self) -> np.ndarray:
         """The middle of the steps that each column covers, (columns,); the first step is 1."""

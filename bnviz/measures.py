@@ -1,9 +1,9 @@
-"""What the book measures on a network: densities, saturation, accuracy."""
+"""What the book measures on a network: densities, percentiles, saturation, accuracy."""
 
 import torch
 from torch import Tensor
 
-__all__ = ["accuracy", "density", "saturated"]
+__all__ = ["accuracy", "dead", "density", "percentiles", "saturated"]
 
 
 def density(v: Tensor, low: float, high: float, bins: int) -> Tensor:
@@ -27,6 +27,26 @@ def density(v: Tensor, low: float, high: float, bins: int) -> Tensor:
     return counts / (v.shape[1] * width)
 
 
+def percentiles(v: Tensor, shares: tuple[float, ...]) -> Tensor:
+    """Percentiles of each unit over the examples of a batch, between neighbours in proportion.
+
+    Args:
+        v: (layers, m, units).
+        shares: such as (0.15, 0.5, 0.85).
+
+    Returns:
+        (len(shares), layers, units).
+
+    >>> percentiles(torch.tensor([[[4.0], [0.0], [2.0]]]), (0.25, 0.5)).flatten().tolist()
+    [1.0, 2.0]
+    """
+    ordered = v.sort(1).values
+    place = torch.tensor(shares) * (v.shape[1] - 1)  # (shares,)
+    below, above = (ordered.index_select(1, p.long()) for p in (place.floor(), place.ceil()))
+    part = (place - place.floor())[:, None]
+    return (below + part * (above - below)).transpose(0, 1)
+
+
 def saturated(v: Tensor, activation: Tensor) -> Tensor:
     """Share of each row that lies where the activation is flat: slope below 10 % of its largest.
 
@@ -42,9 +62,29 @@ def saturated(v: Tensor, activation: Tensor) -> Tensor:
     >>> saturated(torch.tensor([[-5.0, 0.0, 2.0, 5.0]]), torch.tensor(0.0))
     tensor([0.5000])
     """
+    return (_beyond(v, activation) > 0).float().mean(1)
+
+
+def dead(v: Tensor, activation: Tensor) -> Tensor:
+    """Share of units that are saturated for EVERY example: next to no gradient passes them.
+
+    Args:
+        v: pre-activations, (layers, m, units).
+        activation: index into `nets.ACTIVATIONS`, scalar.
+
+    Returns:
+        (layers,), between 0 and 1.
+
+    >>> dead(torch.tensor([[[-5.0, 0.0], [-6.0, 9.0]]]), torch.tensor(2.0))
+    tensor([0.5000])
+    """
+    return (_beyond(v, activation).amin(1) > 0).float().mean(1)
+
+
+def _beyond(v: Tensor, activation: Tensor) -> Tensor:
+    """How far a value lies inside the flat part; negative outside it."""
     limit = torch.where(activation < 0.5, 3.6369, 1.8184)
-    beyond = torch.where(activation < 1.5, v.abs() - limit, -v)
-    return (beyond > 0).float().mean(1)
+    return torch.where(activation < 1.5, v.abs() - limit, -v)
 
 
 def accuracy(logits: Tensor, y: Tensor) -> Tensor:

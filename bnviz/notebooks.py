@@ -8,7 +8,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from pathlib import Path
 
@@ -75,8 +75,20 @@ def clean(notebook: NotebookNode) -> NotebookNode:
     for cell in _code(notebook):
         for output in cell.outputs:
             output.get("data", {}).pop(_WIDGET_VIEW, None)
-        cell.outputs = [o for o in cell.outputs if "data" not in o or o.data]
+        cell.outputs = _merged(o for o in cell.outputs if "data" not in o or o.data)
     return notebook
+
+
+def _merged(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
+    """One output for what was printed in a row: where a stream is cut depends on the machine."""
+    kept: list[NotebookNode] = []
+    for output in outputs:
+        last = kept[-1] if kept else {}
+        if output.output_type == "stream" and last.get("name") == output.name:
+            last.text += output.text
+        else:
+            kept.append(output)
+    return kept
 
 
 def problems(path: str | Path) -> list[str]:

@@ -11,7 +11,7 @@ its ONNX form goes through float32 and loses bits.
 import torch
 from torch import Tensor
 
-__all__ = ["Shuffler", "hash32", "normal", "permutation"]
+__all__ = ["Shuffler", "below", "fold_in", "hash32", "normal", "permutation", "uniform"]
 
 _MASK = 0xFFFFFFFF
 _MULTIPLIERS = (0x7FEB352D, 0x31848BAB)  # odd and below 2**31: the products stay below 2**63
@@ -61,6 +61,48 @@ def normal(shape: tuple[int, ...], seed: Tensor, stream: int) -> Tensor:
     u = (_bits(count, seed, 2 * stream).float() + 1) / 2.0**32
     v = (_bits(count, seed, 2 * stream + 1).float() + 1) / 2.0**32
     return (torch.sqrt(-2 * torch.log(u)) * torch.cos(2 * torch.pi * v)).reshape(shape)
+
+
+def uniform(shape: tuple[int, ...], seed: Tensor, stream: int) -> Tensor:
+    """Numbers spread evenly over (0, 1].
+
+    Args:
+        shape: shape of the result.
+        seed: whole number >= 0 as a scalar tensor; it may be a traced input of a graph.
+        stream: which numbers of this seed; `normal` with the same seed and stream is not
+            independent of them.
+
+    >>> u = uniform((1000,), torch.tensor(0), 0)
+    >>> bool((u > 0).all() and (u <= 1).all()), round(u.mean().item(), 1)
+    (True, 0.5)
+    """
+    count = 1
+    for n in shape:
+        count *= n
+    return ((_bits(count, seed, 2 * stream).float() + 1) / 2.0**32).reshape(shape)
+
+
+def fold_in(seed: Tensor, number: Tensor) -> Tensor:
+    """A new seed from a seed and a number, such as the step of a training run.
+
+    Both are whole numbers >= 0 as scalar tensors, and may be traced inputs of a graph.
+
+    >>> fold_in(torch.tensor(0), torch.tensor(7)) == fold_in(torch.tensor(0), torch.tensor(8))
+    tensor(False)
+    """
+    salted = _stream(seed, 0x5EED) ^ hash32(number.long() + 1)  # streams this high are not drawn
+    return hash32(salted) >> 1  # below 2**31: room for the + 1 of `_stream`
+
+
+def below(power: int, count: int, seed: Tensor, stream: int) -> Tensor:
+    """Whole numbers in [0, 2**power), each as likely as the others: int64 of shape (count,).
+
+    The lowest `power` bits of the hash, because a remainder by any other number would favour some.
+
+    >>> below(2, 5, torch.tensor(0), 0).max() < 4
+    tensor(True)
+    """
+    return _bits(count, seed, stream) & (2**power - 1)
 
 
 def permutation(n: int, seed: int, stream: int) -> Tensor:

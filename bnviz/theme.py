@@ -1,6 +1,18 @@
 """One look for every figure: colours that read on white and on near-black, two plotly templates."""
 
-__all__ = ["BN", "BN_SCALE", "NEUTRAL", "PLAIN", "PLAIN_SCALE", "SECOND", "THIRD", "template"]
+__all__ = [
+    "BN",
+    "BN_SCALE",
+    "NEUTRAL",
+    "NEUTRAL_SCALE",
+    "PLAIN",
+    "PLAIN_SCALE",
+    "SECOND",
+    "SIGNED_PALE_SCALE",
+    "SIGNED_SCALE",
+    "THIRD",
+    "template",
+]
 
 PLAIN = "#d9730d"  # without BN: orange, in every figure of the book
 BN = "#2f7fd6"  # with BN: blue
@@ -9,14 +21,24 @@ SECOND = "#9a6dd7"
 THIRD = "#1f9e89"
 
 
-def _fading(colour: str) -> list[list]:
+def _fading(colour: str, most: float = 1.0) -> list[list]:
     """A colour scale from nothing to a colour, so that it works on any background."""
     r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return [[k / 8, f"rgba({r},{g},{b},{k / 8:.3f})"] for k in range(9)]
+    return [[k / 8, f"rgba({r},{g},{b},{most * k / 8:.3f})"] for k in range(9)]
+
+
+def _signed(negative: str, positive: str, most: float = 0.6) -> list[list]:
+    """From one colour through nothing to another; pale enough for numbers to stand on it."""
+    left = [[(1 - at) / 2, colour] for at, colour in reversed(_fading(negative, most))]
+    right = [[(1 + at) / 2, colour] for at, colour in _fading(positive, most)]
+    return left + right[1:]
 
 
 PLAIN_SCALE = _fading(PLAIN)
 BN_SCALE = _fading(BN)
+NEUTRAL_SCALE = _fading(NEUTRAL)
+SIGNED_SCALE = _signed(SECOND, THIRD)  # for tables of numbers; give it zmin = -zmax
+SIGNED_PALE_SCALE = _signed(SECOND, THIRD, 0.22)  # for what stands back in such a table
 
 _FONT = "-apple-system, BlinkMacSystemFont, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _MODES = {
@@ -50,4 +72,5 @@ def template(mode: str = "light") -> dict:
         "legend": {"bgcolor": "rgba(0,0,0,0)"},
         "annotationdefaults": {"font": {"size": 12, "color": c["text"]}},
     }
-    return {"layout": layout}
+    numbers = {"textfont": {"color": c["text"], "size": 12}}  # plotly's own choice suits white only
+    return {"layout": layout, "data": {"heatmap": [{"type": "heatmap", **numbers}]}}

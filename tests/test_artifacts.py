@@ -125,7 +125,7 @@ def test_words_and_looks_do_not_change_the_key(name):
     figure = {**explorer.figure, "layout": {}}
     other = dataclasses.replace(explorer, title="T", caption="C", readout="R", figure=figure)
     homes = artifacts._homes(explorer)
-    assert sources.closure(*homes).keys() >= {f"bnviz.{m}" for m in ("data", "prng", "nets")}
+    assert sources.closure(*homes).keys() >= {*homes, "bnviz.controls"}
     assert artifacts.key(explorer) == artifacts.key(explorer)
     assert artifacts.key(other) == artifacts.key(explorer)
 
@@ -142,14 +142,14 @@ def test_controls_and_versions_change_the_key(monkeypatch):
 @pytest.mark.parametrize(
     ("module", "matters"),
     [
-        ("explorers/shift.py", True),
+        ("explorers/drift.py", True),
         ("nets.py", True),
         ("prng.py", True),
         ("export.py", True),
         ("controls.py", True),
-        ("figures.py", False),
+        ("figures/drift.py", False),
         ("theme.py", False),
-        ("explorers/steps.py", False),
+        ("explorers/scale_shift.py", False),
         ("hosts/page.py", False),
         ("train.py", False),
         ("__init__.py", False),

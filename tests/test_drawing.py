@@ -60,6 +60,29 @@ def test_histories_become_curves_and_heatmaps_over_steps():
     assert figure["layout"]["xaxis3"] == {"range": [0, 8]}
 
 
+def test_a_control_chooses_the_element_of_a_history_that_is_drawn():
+    binding = Binding("v", "loss", "y", append=True, by=("layer", "unit"))
+    collected = {binding: History(4)}
+    assert drawing.apply(FIGURE, (binding,), {}, collected, {binding: (1, 2)})["data"][2]["y"] == []
+    for number in range(3):
+        drawing.remember(collected, {"v": number + torch.arange(6.0).reshape(2, 3)})
+    figure = drawing.apply(FIGURE, (binding,), {}, collected, {binding: (1, 2)})
+    assert figure["data"][2]["y"] == [5.0, 6.0, 7.0]
+    drift = explorers.get("drift")
+    numbers = drift.numbers({"layer": 5, "unit": 1})
+    assert set(drift.places(numbers).values()) == {(4, 0)}
+
+
+def test_choosing_from_what_is_not_kept_is_refused():
+    with pytest.raises(ValueError, match="set append=True"):
+        Binding("v", "loss", "y", by=("layer",))
+    with pytest.raises(ValueError, match="no control is called as in"):
+        Explorer(
+            "one", "One", "Look.", (), None, FIGURE,
+            (Binding("v", "loss", "y", append=True, by=("layer",)),), "",
+        )  # fmt: skip
+
+
 def test_a_binding_to_a_trace_that_is_not_there_is_an_error():
     with pytest.raises(KeyError, match="curve"):
         drawing.apply(FIGURE, (Binding("p", "curve", "y"),), {"p": torch.zeros(2)})

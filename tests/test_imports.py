@@ -24,7 +24,7 @@ USER_INTERFACES = {
 }
 MATHS = (
     "controls", "explorer", "batchnorm", "gradcheck", "data", "nets", "record", "measures",
-    "history", "prng", "train",
+    "history", "prng", "train", "ics", "noisy", "convnet", "trio", "numpy_net",
 )  # fmt: skip
 
 
@@ -84,7 +84,9 @@ def test_only_the_registry_knows_the_chapters_by_name(name):
     assert not [c for c in chapters if c in text]
 
 
-@pytest.mark.parametrize("name", ["bnviz.batchnorm", "bnviz.gradcheck", "bnviz.history"])
+@pytest.mark.parametrize(
+    "name", ["bnviz.batchnorm", "bnviz.gradcheck", "bnviz.history", "bnviz.numpy_net"]
+)
 def test_batchnorm_from_scratch_needs_numpy_only(name):
     outside = {n.split(".")[0] for n in reached(name)} - set(sys.stdlib_module_names) - {"bnviz"}
     assert outside <= {"numpy"}
@@ -92,7 +94,7 @@ def test_batchnorm_from_scratch_needs_numpy_only(name):
 
 def test_the_walk_sees_what_it_should():
     """A check that cannot fail is a bug: these imports exist."""
-    assert "plotly" in {n.split(".")[0] for n in reached("bnviz.explorers.shift")}
+    assert "plotly" in {n.split(".")[0] for n in reached("bnviz.explorers.drift")}
     assert "bnviz.hosts.jupyter" in imports("bnviz")
     assert "bnviz.prng" in reached("bnviz.train")
 

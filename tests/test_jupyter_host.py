@@ -245,12 +245,22 @@ def test_extreme_controls_draw_what_pytorch_computes(name):
     for values in extremes(fig.explorer):
         fig.set(**values)
         if isinstance(fig.explorer, Simulation):
-            outputs = plain_loop(fig.explorer, 0, 1, **values)[0]
+            outputs = plain_loop(fig.explorer, 0, 1, **values)[0] | at_the_start(
+                fig.explorer, values
+            )
         else:
             outputs = fig.explorer.outputs(**values)
         drawn_as(fig, outputs)
         assert fig.values == values
     fig.close()
+
+
+def at_the_start(simulation: Simulation, values: dict) -> dict[str, torch.Tensor]:
+    """What `observe` says of the initial state."""
+    controls = simulation.tensors(values)
+    with torch.no_grad():
+        state = simulation.initial(torch.tensor(0.0), **controls)
+        return simulation.observe(state, **controls) if simulation.observe else {}
 
 
 def test_two_dimensional_output_is_drawn_row_by_row():
@@ -277,6 +287,7 @@ def test_slider_moves_on_its_scale_and_shows_values():
         (Slider("b", "b", 2, 256, 32, 1, scale="log2", format="d"), 2**5.5, "45"),
         (Slider("g", "g", -1, 1, 0, 0.1), -0.0, "0.00"),
         (Slider("e", "e", 1e-8, 1, 1, 1, scale="log10", format=".0e"), 1e-5, "1e-05"),
+        (Slider("s", "s", 0, 2, 0, 1, format="|none|one|many"), 1.0, "one"),
     ],
 )
 def test_values_are_written_with_format_and_note(slider, value, text):
@@ -368,14 +379,26 @@ def test_steps_give_the_numbers_of_a_plain_loop(name):
     fig = show(name)
     fig.step(60)
     expected = plain_loop(fig.explorer, 0, 60)
+    places = fig.explorer.places(fig.explorer.numbers({}))
     for b in fig.explorer.bindings:
         if b.append and b.output in expected[0]:
             shown = array(trace(fig, b.trace)[b.attribute])  # (60,) or (bins, 60)
-            steps = np.stack([outputs[b.output][b.index].numpy() for outputs in expected])
+            at = (*b.index, *places.get(b, ()))
+            steps = np.stack([outputs[b.output][at].numpy() for outputs in expected])
             np.testing.assert_allclose(shown, steps.T, rtol=1e-6)
             np.testing.assert_array_equal(array(trace(fig, b.trace).x), np.arange(1, 61))
     drawn_as(fig, expected[-1])
     assert text_of(fig._transport.status) == "step 60"
+    fig.close()
+
+
+def test_another_layer_and_unit_are_shown_of_the_same_run():
+    fig = show("drift")
+    fig.step(5)
+    fig.set(layer=2, unit=7)
+    assert fig.number == 5
+    expected = [outputs["bn_track"][1, 1, 6] for outputs in plain_loop(fig.explorer, 0, 5)]
+    np.testing.assert_allclose(array(trace(fig, "bn-p50").y), expected, rtol=1e-6)
     fig.close()
 
 

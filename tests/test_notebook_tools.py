@@ -49,6 +49,14 @@ SPOILS: dict[str, Callable[[NotebookNode], object]] = {
 }
 
 
+def test_what_is_printed_in_a_row_is_one_output():
+    texts = [("stdout", "a\n"), ("stdout", "b\n"), ("stderr", "c\n"), ("stdout", "d\n")]
+    streams = [new_output("stream", name=name, text=text) for name, text in texts]
+    stored = notebooks.clean(new_notebook(cells=[new_code_cell("...", outputs=streams)]))
+    found = [(o.name, o.text) for o in stored.cells[0].outputs]
+    assert found == [("stdout", "a\nb\n"), ("stderr", "c\n"), ("stdout", "d\n")]
+
+
 @pytest.mark.parametrize("complaint", SPOILS)
 def test_what_must_not_be_stored_is_named(
     complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

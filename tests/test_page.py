@@ -1,20 +1,23 @@
 """The built book in a real browser: the figures compute there what PyTorch computes here."""
 
+import inspect
 import math
+import sys
+from io import BytesIO
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from bnviz import explorers
 from bnviz.controls import Slider
 from bnviz.explorer import Simulation
 from bnviz.prng import Shuffler
+from tests.pages import FIGURES, PAGE
 from tests.reader import reading
 
-PAGES = {"intro.html": "drift", "shift.html": "drift", "steps.html": "scale-shift"}
 STILL = [n for n in explorers.names() if not isinstance(explorers.get(n), Simulation)]
-SHOWN_ON = {name: page for page, name in PAGES.items()}
 
 pytestmark = pytest.mark.xdist_group("page")
 
@@ -32,20 +35,25 @@ def losses(simulation: Simulation, steps: int, seed: int = 0, **values) -> dict[
     return record
 
 
-@pytest.mark.parametrize("path", PAGES)
+def test_every_figure_has_its_place_in_a_chapter():
+    assert set(PAGE) == set(explorers.names())
+
+
+@pytest.mark.parametrize("path", FIGURES)
 def test_every_page_comes_alive_without_an_error_or_another_host(browser, book_url, path):
     with reading(browser, book_url) as reader:
         reader.open(f"book/{path}")
-        figure = reader.figure(PAGES[path])
-        assert figure.root.locator("figcaption").text_content()
-        assert figure.readout
+        for name in FIGURES[path]:
+            figure = reader.figure(name)
+            assert figure.root.locator("figcaption").text_content()
+            assert figure.readout
 
 
 @pytest.mark.parametrize("name", STILL)
 def test_every_control_at_both_ends_draws_what_pytorch_gives(browser, book_url, name):
     explorer = explorers.get(name)
     with reading(browser, book_url) as reader:
-        reader.open(f"book/{SHOWN_ON[name]}")
+        reader.open(f"book/{PAGE[name]}")
         figure = reader.figure(name)
         for control, value in _ends(explorer):
             figure.press("reset")
@@ -58,7 +66,7 @@ def test_every_control_at_both_ends_draws_what_pytorch_gives(browser, book_url, 
 def test_every_control_at_both_ends_still_trains(browser, book_url, name):
     explorer = explorers.get(name)
     with reading(browser, book_url) as reader:
-        reader.open(f"book/{SHOWN_ON[name]}")
+        reader.open(f"book/{PAGE[name]}")
         figure = reader.figure(name)
         for control, value in _ends(explorer):
             figure.press("reset")
@@ -105,6 +113,35 @@ def _quoted(explorer, values, outputs) -> str:
     return json.dumps(explorer.say(explorer.numbers(values), outputs))
 
 
+@pytest.mark.parametrize("name", explorers.names())
+def test_the_canvas_shows_what_plotly_shows(browser, book_url, name):
+    """While things move, a canvas draws the marks; at rest plotly does. They look alike."""
+    with reading(browser, book_url) as reader:
+        reader.open(f"book/{PAGE[name]}")
+        figure = reader.figure(name)
+        plot = figure.root.locator(".bnviz-plot")
+        rested = pixels(plot.screenshot())
+        base = reader.page.locator('script[src*="explorer.js"]').evaluate("s => s.src")
+        figure.evaluate(
+            f"import('{base.split('?')[0].replace('explorer.js', 'paint.js')}').then(m => {{"
+            " const plot = node.querySelector('.bnviz-plot');"
+            " if (!m.supports(plot)) throw Error('some trace is left to plotly');"
+            " new m.Painter(plot).paint(); })"
+        )
+        painted = pixels(plot.screenshot())
+        off = np.abs(painted - rested)
+        assert off.mean() < 1.5
+        assert (off.max(axis=2) > 90).mean() < 0.01
+        figure.evaluate("node.querySelectorAll('.bnviz-marks').forEach(canvas => canvas.remove())")
+        without = np.abs(pixels(plot.screenshot()) - rested)
+        assert without.mean() > 3 * off.mean(), "nothing was drawn: the check would not fail"
+
+
+def pixels(screenshot: bytes) -> np.ndarray:
+    """A PNG as numbers, (height, width, 3)."""
+    return np.asarray(Image.open(BytesIO(screenshot)).convert("RGB"), dtype=float)
+
+
 def test_a_slider_moved_quickly_ends_at_its_last_value(browser, book_url):
     with reading(browser, book_url) as reader:
         reader.open("book/steps.html")
@@ -131,6 +168,42 @@ def test_play_trains_and_its_losses_are_pythons(browser, book_url):
         assert figure.drawn("bn-loss", "x")[:3] == [1, 2, 3]
         heat = np.array(figure.drawn("bn-1-over-time", "z"))
         assert heat.shape[1] == len(figure.drawn("bn-loss", "x"))
+
+
+def test_a_simulation_that_is_not_observed_plays_on(browser, book_url):
+    expected = losses(explorers.get("ics"), 15)
+    with reading(browser, book_url) as reader:
+        reader.open("book/shift.html")
+        figure = reader.figure("ics")
+        for number in range(1, 16):
+            figure.press("step")
+            figure.wait_for(f"node.dataset.step === '{number}'")
+        for output, kept in expected.items():
+            drawn = figure.drawn(output.replace("_", "-"), "y")
+            np.testing.assert_allclose(drawn, kept, rtol=1e-3)
+
+
+def test_choosing_a_unit_shows_another_part_of_the_same_run(browser, book_url):
+    drift = explorers.get("drift")
+    controls, rows, tracks = drift.tensors({}), Shuffler(drift.rows, 0), []
+    state = drift.initial(torch.tensor(0.0), **controls)
+    for _ in range(60):
+        state, outputs = drift.step(state, rows.take(32), **controls)
+        tracks.append(outputs["bn_track"][1])  # the medians, (layers, units)
+    tracks = torch.stack(tracks).numpy()
+    with reading(browser, book_url) as reader:
+        reader.open("book/shift.html")
+        figure = reader.figure("drift")
+        loss = figure.drawn("bn-loss", "y")
+        figure.move("unit", 9)  # before anybody pressed Play: the first run is done again
+        figure.wait_for(f"node.dataset.step === '{drift.preview}'")
+        figure.rest()
+        np.testing.assert_allclose(figure.drawn("bn-loss", "y")[:60], loss[:60], atol=2e-3)
+        np.testing.assert_allclose(figure.drawn("bn-p50", "y")[:60], tracks[:, 4, 8], atol=2e-3)
+        figure.move("layer", 2)
+        figure.rest()
+        assert figure.step == drift.preview
+        np.testing.assert_allclose(figure.drawn("bn-p50", "y")[:60], tracks[:, 1, 8], atol=2e-3)
 
 
 def test_controls_act_while_it_trains_and_gamma_holds_every_layer(browser, book_url):
@@ -202,11 +275,85 @@ def test_the_keyboard_alone_moves_a_figure(browser, book_url):
         reader.open("book/steps.html")
         figure = reader.figure("scale-shift")
         figure.root.locator('[name="reset"]').focus()
-        for _ in range(2):
+        for _ in range(3):  # the menu, the typed value, the slider
             reader.page.keyboard.press("Tab")
         assert reader.page.evaluate("document.activeElement.name") == "gamma"
         reader.page.keyboard.press("End")
         _assert_drawn(figure, explorers.get("scale-shift"), {"gamma": 3.0})
+
+
+def test_a_value_can_be_typed_and_nonsense_is_not_taken(browser, book_url):
+    with reading(browser, book_url) as reader:
+        reader.open("book/steps.html")
+        figure = reader.figure("scale-shift")
+        field = figure.root.locator(".bnviz-value").first
+        for typed, taken in (("2,5", 2.5), ("−99", -3.0), ("<b>", -3.0)):
+            field.fill(typed)
+            field.press("Enter")
+            _assert_drawn(figure, explorers.get("scale-shift"), {"gamma": taken})
+            assert float(field.input_value()) == taken
+
+
+def test_the_space_bar_plays_and_pauses(browser, book_url):
+    with reading(browser, book_url) as reader:
+        reader.open("book/shift.html")
+        figure = reader.figure("drift")
+        figure.root.locator('input[type="range"]').first.focus()
+        reader.page.keyboard.press("Space")
+        figure.wait_for("Number(node.dataset.step) >= 2")
+        reader.page.keyboard.press("Space")
+        assert figure.root.locator('[name="play"]').text_content() == "Play"
+        figure.root.locator(".bnviz-value").first.focus()
+        reader.page.keyboard.press("Space")  # typed into the field
+        assert figure.root.locator('[name="play"]').text_content() == "Play"
+
+
+def test_the_readout_is_spoken_once_things_rest(browser, book_url):
+    with reading(browser, book_url) as reader:
+        reader.open("book/steps.html")
+        figure = reader.figure("scale-shift")
+        said = figure.root.locator(".bnviz-said")
+        assert said.get_attribute("aria-live") == "polite"
+        assert said.text_content() == ""
+        figure.move("gamma", 2)
+        figure.wait_for("node.querySelector('.bnviz-said').textContent !== ''")
+        assert said.text_content() == figure.readout
+
+
+def test_the_menu_saves_the_picture_and_shows_the_code(browser, book_url):
+    with reading(browser, book_url) as reader:
+        reader.open("book/steps.html")
+        figure = reader.figure("scale-shift")
+        figure.root.locator("summary").click()
+        with reader.page.expect_download() as download:
+            figure.press("save")
+        assert download.value.suggested_filename == "scale-shift.png"
+        with Image.open(download.value.path()) as picture:
+            width, height = picture.size
+        box = figure.root.locator(".bnviz-plot").bounding_box()
+        assert (width, height) == (2 * round(box["width"]), 2 * round(box["height"]))
+        figure.press("code")
+        listing = figure.root.locator("dialog .highlight")
+        listing.wait_for()
+        source = inspect.getsource(sys.modules[explorers.get("scale-shift").compute.__module__])
+        assert listing.inner_text().strip() == source.strip()
+        reader.page.keyboard.press("Escape")
+        assert figure.root.locator("dialog").count() == 0
+
+
+def test_full_screen_gives_the_drawing_the_room_and_takes_it_back(browser, book_url):
+    with reading(browser, book_url) as reader:
+        reader.open("book/steps.html")
+        figure = reader.figure("scale-shift")
+        plot = figure.root.locator(".bnviz-plot")
+        before = plot.bounding_box()
+        figure.root.locator("summary").click()
+        figure.press("fullscreen")
+        figure.wait_for(f"node.querySelector('.bnviz-plot').offsetWidth > {before['width'] + 50}")
+        reader.page.evaluate("document.exitFullscreen()")
+        figure.wait_for(
+            f"node.querySelector('.bnviz-plot').offsetHeight === {round(before['height'])}"
+        )
 
 
 def test_a_missing_runtime_is_said_and_trying_again_works(browser, book_url):
@@ -233,13 +380,16 @@ def test_without_javascript_the_first_drawing_and_a_sentence_remain(browser, boo
         assert "JavaScript" in figure.text_content()
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", FIGURES)
 def test_a_phone_shows_the_whole_page_without_scrolling_sideways(browser, book_url, path):
     context = browser.new_context(viewport={"width": 360, "height": 740})
     page = context.new_page()
     page.goto(f"{book_url}book/{path}")
-    page.locator("figure.bnviz").first.scroll_into_view_if_needed()
-    page.wait_for_selector("figure.bnviz-ready")
+    for figure in page.locator("figure.bnviz").all():
+        figure.scroll_into_view_if_needed()
+    page.wait_for_function(
+        "document.querySelectorAll('figure.bnviz:not(.bnviz-ready)').length === 0"
+    )
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     context.close()
 

@@ -55,6 +55,13 @@ def words(svg: ET.Element) -> dict[str, tuple[float, float]]:
     return found
 
 
+def test_words_on_a_logarithmic_axis_stand_at_an_exponent_as_in_plotly():
+    word = {"text": "here", "x": 2, "y": 0, "showarrow": False}
+    line = {"type": "scatter", "x": [1, 10000], "y": [0, 0]}
+    svg = draw(line, xaxis={"type": "log", "range": [0, 4]}, annotations=[word])
+    assert words(svg)["here"][0] == pytest.approx(350, abs=1)  # the middle of 100 to 600
+
+
 # --- the figures of the book ---------------------------------------------------------------------
 
 
@@ -77,7 +84,7 @@ def test_every_figure_of_the_book_has_a_poster(figure, mode):
     addresses = set(re.findall(r"https?://[^\"'\s>]+", text))
     assert addresses == {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
     shown = words(svg)
-    for annotation in figure["layout"]["annotations"]:
+    for annotation in figure["layout"].get("annotations", []):
         assert re.sub(r"</?b>", "", annotation["text"]) in shown
     assert sum(1 for _ in svg.iter(f"{SVG}image")) == sum(
         trace["type"] == "heatmap" for trace in figure["data"]
@@ -163,6 +170,19 @@ def test_a_heatmap_is_its_numbers_as_pixels():
     assert (
         image.get("transform") == "matrix(50 0 0 100 125 50)"
     )  # x from 0.5 to 3.5, y from -1 to 1
+
+
+def test_a_table_writes_its_numbers_in_the_size_and_colour_it_names():
+    table = {"type": "heatmap", "x": [0, 5, 10], "y": [0], "z": [[0.125, None, -2.0]],
+             "colorscale": [[0, "#ffffff"], [1, "#ffffff"]], "showscale": False,
+             "texttemplate": "%{z:.2f}"}  # fmt: skip
+    plain, own = draw(table), draw({**table, "textfont": {"color": "#ff0000", "size": 9}})
+    for svg in (plain, own):
+        assert {"0.12", "−2.00"} <= set(words(svg))
+    look = {"".join(t.itertext()): t.get("style") for t in own.iter(f"{SVG}text")}
+    assert "#ff0000" in look["0.12"]
+    assert "9px" in look["0.12"]
+    assert "#ff0000" not in "".join(t.get("style", "") for t in plain.iter(f"{SVG}text"))
 
 
 def test_an_empty_trace_draws_nothing():

@@ -63,7 +63,9 @@ def test_numbers_are_written_the_same(run):
     numbers += [0.125, 0.375, 12.5, -12.5, 2.5, 3.5, 0.0, -0.04, 1e-5, 0.615, 1.0, -1.0, 99.995]
     numbers += [float("nan"), float("inf"), float("-inf")]
     cases = [
-        [x, s] for x in numbers for s in (".0f", ".2f", ".1e", ".3g", ".6g", ".0%", ".1%", "d")
+        [x, s]
+        for x in numbers
+        for s in (".0f", ".2f", ".1e", ".3g", ".6g", ".0%", ".1%", "d", "|none|one: 1|many")
     ]
     found = run("format.js", "argument.map(([x, s]) => m.formatNumber(x, s))", cases)
     wrong = [

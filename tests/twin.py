@@ -6,7 +6,8 @@ rounding of a bin edge or a threshold may fall to either side. Such outputs are 
 
 Corners, where every control stands at an end, get 1e-3 in place of 1e-5, and histograms may be off
 by a bin: there, batches of two have next to no variance to divide by, which amplifies rounding, and
-BN maps all values of such a batch to beta - gamma and beta + gamma, which lie ON bin edges.
+BN maps all values of such a batch to beta - gamma and beta + gamma, which lie ON bin edges. What
+shows single samples gets 1e-2 there.
 """
 
 import itertools
@@ -26,6 +27,7 @@ from bnviz.export import layout_of
 TOLERANCE, AT_CORNERS = 1e-5, 1e-3
 ROWS = ("_density", "_share", "_heat")  # rows of bins
 SHARES = ("_saturated", "_steep", "_train", "_test")  # shares of samples
+SAMPLES = ("_track",)  # single samples, where no mean smooths rounding
 CORNERS = 48
 
 
@@ -116,7 +118,8 @@ def assert_agree(
     for name, tensor in ours.items():
         a, b = tensor.numpy(), theirs[name]
         assert a.shape == b.shape, name
-        wrong = differing(a, b, AT_CORNERS if corner else TOLERANCE)
+        coarse = 10 * AT_CORNERS if name.endswith(SAMPLES) else AT_CORNERS
+        wrong = differing(a, b, coarse if corner else TOLERANCE)
         if name.endswith(SHARES):
             np.testing.assert_allclose(b, a, atol=2.5 / batch, err_msg=name)
         elif name.endswith(ROWS):

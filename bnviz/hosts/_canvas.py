@@ -8,7 +8,7 @@ from plotly.basedatatypes import Undefined
 from torch import Tensor
 
 from bnviz import theme
-from bnviz.drawing import Histories
+from bnviz.drawing import Histories, Places
 from bnviz.explorer import Binding, Explorer
 from bnviz.history import History
 from bnviz.hosts._figurewidget import FigureWidget
@@ -19,13 +19,13 @@ _PATIENCE = 90.0  # seconds without an answer after which a browser is given up
 
 
 def trace_values(
-    explorer: Explorer, outputs: dict[str, Tensor], histories: Histories
+    explorer: Explorer, outputs: dict[str, Tensor], histories: Histories, places: Places
 ) -> dict[str, dict]:
     """What each trace shows: trace uid -> attribute -> value, arrays as float32."""
     values: dict[str, dict] = {trace["uid"]: {} for trace in explorer.figure["data"]}
     for binding in explorer.bindings:
         if binding.append:
-            values[binding.trace] |= _over_time(binding, histories[binding])
+            values[binding.trace] |= _over_time(binding, histories[binding], places)
         elif binding.output in outputs:
             values[binding.trace][binding.attribute] = _array(binding.pick(outputs))
     return values
@@ -39,8 +39,8 @@ def _array(value: Tensor):
     return list(array) if array.ndim == 2 else array
 
 
-def _over_time(binding: Binding, history: History) -> dict:
-    columns = history.values()  # (columns,) or (columns, bins)
+def _over_time(binding: Binding, history: History, places: Places) -> dict:
+    columns = history.values(*places.get(binding, ()))  # (columns,) or (columns, bins)
     if columns.ndim == 2:
         columns = list(np.ascontiguousarray(columns.T))  # bins rows of (columns,)
     return {"x": history.steps().astype(np.float32), binding.attribute: columns}
@@ -78,9 +78,9 @@ class Canvas:
         last = max(self._sent, self.widget.heard)
         return self.widget.busy and perf_counter() - last > _PATIENCE
 
-    def draw(self, outputs: dict[str, Tensor], histories: Histories) -> None:
+    def draw(self, outputs: dict[str, Tensor], histories: Histories, places: Places) -> None:
         """Show outputs and histories, in one message to the browser."""
-        values = list(trace_values(self.explorer, outputs, histories).values())
+        values = list(trace_values(self.explorer, outputs, histories, places).values())
         names = sorted({name for value in values for name in value})
         self.widget.plotly_update(
             {name: [value.get(name, Undefined) for value in values] for name in names},
@@ -92,7 +92,8 @@ class Canvas:
         """Every axis that counts steps reaches to the end of the finest history."""
         if not histories:
             return {}
-        extent = max(h.extent for h in histories.values() if h.every == 1)
+        finest = min(h.every for h in histories.values())
+        extent = max(h.extent for h in histories.values() if h.every == finest)
         axes = {t["uid"]: t.get("xaxis", "x") for t in self.explorer.figure["data"]}
         named = {axes[b.trace].replace("x", "xaxis") for b in histories}
         return {f"{axis}.range": [0, extent] for axis in sorted(named)}

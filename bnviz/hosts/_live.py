@@ -161,7 +161,7 @@ class LiveFigure:
         self._draw()
 
     def _draw(self) -> None:
-        self._canvas.draw(self._outputs, {})
+        self._canvas.draw(self._outputs, {}, {})
         self._speak("")
 
     def _speak(self, note: str) -> None:

@@ -48,14 +48,16 @@ class Run:
         self._shuffler = Shuffler(simulation.rows, seed)
         with one_thread(), torch.no_grad():
             self._state = simulation.initial(torch.tensor(float(seed)), **controls)
-            self.outputs = self._observe(self._state, controls)
+            self.outputs: State = {}
             self.histories = drawing.histories(simulation)
         self.peek(controls)
 
     def peek(self, controls: Controls) -> None:
-        """Take the outputs of the step that would come next; the run itself stays where it is."""
+        """Observe, and take the outputs of the next step; the run itself stays where it is."""
         *_, outputs = self._next(controls)
-        self.outputs = self.outputs | outputs
+        with one_thread(), torch.no_grad():
+            observed = self._observe(self._state, controls)
+        self.outputs = self.outputs | outputs | observed
 
     def step(self, controls: Controls) -> list[str]:
         """Do one step. Returns what has diverged in it, as called in `Simulation.watch`.

@@ -131,7 +131,8 @@ class LiveSimulation(LiveFigure):
 
     def _draw(self) -> None:
         began = perf_counter()
-        self._canvas.draw(self._outputs, self._run.histories)
+        places = self.explorer.places(self.explorer.numbers(self._values))
+        self._canvas.draw(self._outputs, self._run.histories, places)
         self._speak(self._diverged_note())
         self._show_state()
         now = perf_counter()

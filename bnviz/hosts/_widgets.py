@@ -6,6 +6,7 @@ from html import escape
 import ipywidgets as widgets
 
 from bnviz.controls import Choice, Control, Slider, Toggle
+from bnviz.explorer import readable
 
 __all__ = ["LARGEST_SEED", "SPEEDS", "Panel", "Transport", "slider_text"]
 
@@ -22,13 +23,8 @@ def slider_text(slider: Slider, value: float) -> str:
     >>> slider_text(momentum, 0.25)
     '0.25 (old keeps 0.75)'
     """
-    note = slider.note.replace("{other}", _format(1 - value, slider.format))
-    return _format(value, slider.format) + (f" ({note})" if note else "")
-
-
-def _format(value: float, spec: str) -> str:
-    text = format(round(value) if spec == "d" else value, spec)
-    return text.removeprefix("-") if float(text) == 0 else text
+    note = slider.note.replace("{other}", readable(1 - value, slider.format))
+    return readable(value, slider.format) + (f" ({note})" if note else "")
 
 
 class _SliderItem:

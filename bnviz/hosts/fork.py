@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 
-__all__ = ["branch", "repository_url"]
+__all__ = ["branch", "changed", "repository_url", "site_url"]
 
 
 def repository_url() -> str:
@@ -31,6 +31,27 @@ def web_address(remote: str) -> str:
     if web := re.fullmatch(r"https?://(?:[^@/]+@)?([\w.:-]+/.+?)(?:\.git)?/?", remote):
         return f"https://{web[1]}"
     return ""
+
+
+def site_url(repository: str) -> str:
+    """Where GitHub Pages publishes a repository, with a slash at the end; "" for other hosts.
+
+    >>> site_url("https://github.com/someone/book")
+    'https://someone.github.io/book/'
+    >>> site_url("https://github.com/someone/someone.github.io")
+    'https://someone.github.io/'
+    """
+    found = re.fullmatch(r"https://github\.com/([\w.-]+)/([\w.-]+)", repository)
+    if not found:
+        return ""
+    owner, name = found[1].lower(), found[2]
+    home = f"https://{owner}.github.io/"
+    return home if name.lower() == f"{owner}.github.io" else f"{home}{name}/"
+
+
+def changed() -> str:
+    """Day of the newest commit, such as "2026-11-21"; "" outside a repository."""
+    return _git("log", "-1", "--format=%cs")
 
 
 def branch() -> str:

@@ -6,6 +6,8 @@ JavaScript, its poster stands in its place.
 
 import base64
 import json
+import re
+from html import escape
 
 from docutils import nodes
 
@@ -43,8 +45,29 @@ def stored_html(content: dict) -> str:
         for mode in ("light", "dark")
     )
     return (
-        f'<div class="bnviz-stored">{images}<script type="application/json">{text}</script></div>'
+        f'<div class="bnviz-stored" role="img" aria-label="{escape(_described(figure))}">{images}'
+        f'<script type="application/json">{text}</script></div>'
     )
+
+
+def _described(figure: dict) -> str:
+    """The words of a drawing for those who do not see it: its axes, panels and curves.
+
+    `meta={"alt": "..."}` in the layout says it better.
+    """
+    layout = figure["layout"]
+    if alt := (layout.get("meta") or {}).get("alt"):
+        return alt
+    titles = [v.get("title") for k, v in layout.items() if k[1:5] == "axis"]
+    words = {
+        "Axes": [t.get("text") if isinstance(t, dict) else t for t in titles],
+        "Panels": [a.get("text") for a in layout.get("annotations", [])],
+        "Curves": [t.get("name") for t in figure["data"] if t.get("showlegend", True)],
+    }
+    said = {
+        k: list(dict.fromkeys(re.sub(r"<[^>]*>", "", w) for w in v if w)) for k, v in words.items()
+    }
+    return "A drawing. " + " ".join(f"{k}: {', '.join(v)}." for k, v in said.items() if v)
 
 
 def _encoded(svg: str) -> str:

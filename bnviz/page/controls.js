@@ -30,7 +30,8 @@ export class Controls {
     this.changed = changed;
     /** @type {Record<string, any>} */
     this.inputs = {};
-    this.outputs = {};
+    this.typed = {};
+    this.notes = {};
     this.root = element("div", { className: "bnviz-controls" });
     for (const control of table) this.root.append(this.row(figure, control));
     this.reset();
@@ -47,8 +48,9 @@ export class Controls {
     }
     const head = element("div", { className: "bnviz-label" }, label);
     if (control.kind === "slider") {
-      this.outputs[control.name] = element("output", { htmlFor: id });
-      head.append(this.outputs[control.name]);
+      this.typed[control.name] = this.field(control);
+      this.notes[control.name] = element("output", { htmlFor: id });
+      head.append(element("span", {}, this.typed[control.name], this.notes[control.name]));
     }
     return element("div", { className: "bnviz-control" }, head, input);
   }
@@ -60,6 +62,19 @@ export class Controls {
     input.max = String(position(control.max));
     input.step = String(control.step);
     return input;
+  }
+
+  /** The value beside a slider, where another can be typed. */
+  field(control) {
+    const field = element("input", { type: "text", inputMode: "decimal", className: "bnviz-value" });
+    field.setAttribute("aria-label", `${control.label}, type a value`);
+    field.title = `${formatNumber(control.min, ".6g")} to ${formatNumber(control.max, ".6g")}`;
+    field.addEventListener("change", () => {
+      const before = this.inputs[control.name].value;
+      this.set(control.name, field.value.trim().replace(",", ".").replace("−", "-"));
+      if (this.inputs[control.name].value !== before) this.moved(control);
+    });
+    return field;
   }
 
   choice(control, id) {
@@ -84,7 +99,9 @@ export class Controls {
     const text = formatNumber(value, control.format);
     const other = formatNumber(1 - value, control.format);
     const note = control.note ? ` (${control.note.replace("{other}", other)})` : "";
-    this.outputs[control.name].textContent = text + note;
+    this.typed[control.name].value = text;
+    this.typed[control.name].size = Math.max(3, text.length);
+    this.notes[control.name].textContent = note;
     this.inputs[control.name].setAttribute("aria-valuetext", text + note);
   }
 

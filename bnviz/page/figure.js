@@ -5,6 +5,7 @@ import { fill } from "./format.js";
 import { Painter, supports } from "./paint.js";
 import { config, plotly, templateNow } from "./plotly.js";
 import { ask, loadRuntime } from "./runtime.js";
+import { more } from "./tools.js";
 
 const REST = 180; // milliseconds without change until plotly draws again
 
@@ -44,7 +45,8 @@ export class Explorer {
     for (const [key, value] of Object.entries(given)) this.controls.set(key, value);
     this.plot = element("div", { className: "bnviz-plot", role: "img" });
     this.plot.setAttribute("aria-label", `${title}. ${caption}`);
-    this.readout = element("p", { className: "bnviz-readout", ariaLive: "polite" }, first);
+    this.readout = element("p", { className: "bnviz-readout" }, first);
+    this.said = element("p", { className: "bnviz-said", ariaLive: "polite" }); // once things rest
     this.note = this.node.querySelector(".bnviz-note");
     this.note.textContent = "";
     this.note.setAttribute("role", "status");
@@ -54,7 +56,7 @@ export class Explorer {
     this.node.setAttribute("aria-label", title);
     this.node.id ||= name;
     this.plot.append(...this.node.querySelectorAll(".bnviz-poster"));
-    this.node.prepend(this.heading, this.tools, this.controls.root, this.plot, this.readout, this.note);
+    this.node.prepend(this.heading, this.tools, this.controls.root, this.plot, this.readout, this.said, this.note);
     for (const event of ["pointerdown", "focusin"]) {
       this.node.addEventListener(event, () => this.wake(), { once: true });
     }
@@ -66,24 +68,7 @@ export class Explorer {
       this.controls.reset();
       this.moved(null);
     });
-    return [reset, this.linkButton()];
-  }
-
-  linkButton() {
-    const button = element("button", { type: "button", name: "link" }, "Copy link");
-    button.title = "Copy a link to this figure with these values";
-    button.addEventListener("click", async () => {
-      const query = new URLSearchParams(this.state()).toString();
-      const link = `${location.href.split("#")[0]}#${this.spec.name}?${query}`;
-      try {
-        await navigator.clipboard.writeText(link);
-        button.textContent = "Copied";
-        setTimeout(() => (button.textContent = "Copy link"), 1500);
-      } catch {
-        history.replaceState(null, "", link); // no clipboard: the address bar holds the link
-      }
-    });
-    return button;
+    return [reset, more(this)];
   }
 
   /** What a link needs to bring this picture back. @returns {[string, string][]} */
@@ -183,7 +168,7 @@ export class Explorer {
     Object.assign(this.outputs, outputs);
     for (const { output, trace, attribute, index, append } of this.spec.bindings) {
       if (append || !(output in outputs)) continue;
-      this.plot.data[this.traces.get(trace)][attribute] = pick(outputs[output], index);
+      this.plot.data[this.traces.get(trace)][attribute] = rows(outputs[output], index);
     }
   }
 
@@ -213,6 +198,14 @@ export class Explorer {
   async rest() {
     await this.react();
     this.painter?.clear();
+    if (this.renders > 1) this.said.textContent = this.readout.textContent;
+  }
+
+  /** Another height for the drawing, in pixels. */
+  resize(height) {
+    this.plot.layout.height = height;
+    this.plot.style.height = `${height}px`;
+    return this.rest();
   }
 
   react() {
@@ -231,6 +224,16 @@ export class Explorer {
     const text = fill(this.spec.readout, values);
     if (this.readout.textContent !== text) this.readout.textContent = text;
   }
+}
+
+/** The same as plotly wants it: a table as a list of its rows. */
+function rows(output, index) {
+  const values = pick(output, index);
+  if (output.dims.length - index.length < 2) return values;
+  const width = output.dims[output.dims.length - 1];
+  return Array.from({ length: values.length / width }, (_, i) =>
+    values.subarray(i * width, (i + 1) * width),
+  );
 }
 
 /** The part of an output that an index picks from its first axes. */

@@ -1,10 +1,11 @@
 // @ts-check
-/** The part of Python's format language that labels and readouts use: .Nf .Ne .Ng .N% d */
+/** The part of Python's format language that labels and readouts use: .Nf .Ne .Ng .N% d, and words. */
 
 /** @param {number} value @param {string} spec @returns {string} */
 export function formatNumber(value, spec) {
   if (Number.isNaN(value)) return "not a number";
   if (!Number.isFinite(value)) return value > 0 ? "infinite" : "minus infinite";
+  if (spec.startsWith("|")) return word(value, spec.slice(1).split("|"));
   const match = /^(?:\.(\d+))?([feg%d])$/.exec(spec);
   if (!match) return String(value);
   const digits = Number(match[1] ?? 6);
@@ -16,6 +17,11 @@ export function formatNumber(value, spec) {
     g: () => general(value, digits),
   }[match[2]]();
   return text.replace(/^-(0(?:\.0*)?%?)$/, "$1");
+}
+
+/** "|none|one|many": a word for each of 0, 1, 2, ... @param {number} value @param {string[]} words */
+function word(value, words) {
+  return words[Math.min(Math.max(Number(fixed(value, 0)), 0), words.length - 1)];
 }
 
 /** toFixed, but a tie goes to the even digit, as in Python. @param {number} value @param {number} digits */

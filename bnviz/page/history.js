@@ -40,9 +40,9 @@ export class History {
     return this.columns.map((_, k) => this.every * (k * this.stride + (this.stride + 1) / 2));
   }
 
-  /** One number per column. @returns {number[]} */
-  curve() {
-    return this.columns.map((column) => column[0]);
+  /** One number per column: that element of it. @param {number} at @returns {number[]} */
+  curve(at = 0) {
+    return this.columns.map((column) => column[at]);
   }
 
   /** Columns side by side, as plotly's z: one row per element. @returns {Float32Array[]} */

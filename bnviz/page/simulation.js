@@ -4,6 +4,7 @@ import { element } from "./controls.js";
 import { Explorer, pick } from "./figure.js";
 import { History } from "./history.js";
 import { ask } from "./runtime.js";
+import { more } from "./tools.js";
 
 const BUDGET = 12; // milliseconds of training for one frame
 const SPEEDS = {
@@ -43,8 +44,8 @@ export class Simulation extends Explorer {
       button("reset", "Reset", () => this.reset()),
       element("label", { className: "bnviz-inline" }, "seed ", this.seed),
       element("label", { className: "bnviz-inline" }, "speed ", this.speed),
-      this.linkButton(),
       this.counter,
+      more(this),
     ];
   }
 
@@ -57,6 +58,19 @@ export class Simulation extends Explorer {
       this.go();
     }).observe(this.plot);
     document.addEventListener("visibilitychange", () => this.go());
+  }
+
+  build() {
+    super.build();
+    this.node.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  /** The space bar plays and pauses, where it has no meaning of its own. */
+  key(event) {
+    const own = event.target.closest("button, select, summary, dialog, input:not([type=range])");
+    if (event.key !== " " || own) return;
+    event.preventDefault();
+    this.playButton.click();
   }
 
   // --- a run ---------------------------------------------------------------------------------
@@ -91,9 +105,13 @@ export class Simulation extends Explorer {
     };
   }
 
-  /** Back to step 0 with the controls as they are; of many calls at once, the last one counts. */
-  restart() {
+  /**
+   * Back to step 0 with the controls as they are, then some steps ahead; of many calls at once, the
+   * last one counts.
+   */
+  restart(ahead = 0) {
     this.run += 1;
+    this.ahead = ahead;
     this.began = true;
     this.starting ??= this.startNewest().finally(() => (this.starting = null));
     return this.starting;
@@ -128,6 +146,10 @@ export class Simulation extends Explorer {
     } catch (error) {
       this.fail(error);
     }
+    while (run === this.run && this.number < this.ahead && this.node.dataset.state === "live") {
+      await this.advance(this.ahead - this.number, 4 * BUDGET);
+      if (this.diverged.size) break;
+    }
   }
 
   reset() {
@@ -150,8 +172,14 @@ export class Simulation extends Explorer {
   }
 
   moved(control) {
-    if (control === null || control.restart || !this.began) this.restart();
+    if (control === null || control.restart) this.restart();
+    else if (!this.began) this.restart(this.chooses(control) ? this.spec.preview : 0);
     else if (!this.playing) this.peek();
+  }
+
+  /** Does a control only choose what is shown of a run? Then the first picture's run goes on. */
+  chooses({ name }) {
+    return this.spec.bindings.some(({ by }) => by.includes(name));
   }
 
   /** While nothing runs, show the state under the newest controls. */
@@ -179,7 +207,7 @@ export class Simulation extends Explorer {
   async play() {
     this.playing = true;
     this.playButton.textContent = "Pause";
-    this.readout.setAttribute("aria-live", "off"); // it would never stop talking
+    this.said.setAttribute("aria-live", "off"); // it would never stop talking
     if (!this.began) await this.restart();
     else await this.starting;
     this.go();
@@ -188,7 +216,8 @@ export class Simulation extends Explorer {
   pause() {
     this.playing = false;
     this.playButton.textContent = "Play";
-    this.readout.setAttribute("aria-live", "polite");
+    this.said.setAttribute("aria-live", "polite");
+    if (this.number) this.said.textContent = this.readout.textContent;
   }
 
   async single() {
@@ -230,7 +259,7 @@ export class Simulation extends Explorer {
     this.apply(outputs);
     this.remember(outputs);
     if (observed) {
-      Object.assign(this.outputs, observed);
+      this.apply(observed);
       this.remember(observed);
     }
     for (const [name, called] of Object.entries(this.spec.watch)) {
@@ -252,12 +281,22 @@ export class Simulation extends Explorer {
     }
   }
 
+  /** Which element of its values a binding draws, counted along the flattened array. */
+  place({ output, index, by }) {
+    const dims = (this.outputs[output]?.dims ?? []).slice(index.length);
+    const numbers = this.controls.numbers();
+    return by.reduce((at, name, axis) => {
+      const k = this.spec.controls.findIndex((c) => c.name === name);
+      return at * (dims[axis] ?? 1) + Math.round(numbers[k] - (this.spec.controls[k].min ?? 0));
+    }, 0);
+  }
+
   /** Hand the histories to the traces, once a frame. */
   prepare() {
     for (const [binding, history] of this.histories) {
       const data = this.plot.data[this.traces.get(binding.trace)];
       data.x = history.steps();
-      data[binding.attribute] = binding.attribute === "z" ? history.image() : history.curve();
+      data[binding.attribute] = binding.attribute === "z" ? history.image() : history.curve(this.place(binding));
     }
     const [first] = this.histories.values();
     if (first.extent !== this.extent) this.stretch();

@@ -75,12 +75,14 @@ const operations = {
     return operations.peek({ figure, controls, batch });
   },
 
-  /** The outputs of a step that is not taken: what the state looks like under these controls. */
+  /** The outputs of a step that is not taken, and what the state looks like under these controls. */
   async peek({ figure, controls, batch }) {
     const { state, rows } = runs.get(figure);
     const first = new Shuffler(rows.n, rows.seed).take(batch);
     const { next_state: _, ...outputs } = await step(figure, state, first, controls);
-    return plain(outputs);
+    if (!sessions.has(`${figure}/observe`)) return plain(outputs);
+    const observed = await run(figure, "observe", { state, controls: vector(controls) });
+    return plain({ ...outputs, ...observed });
   },
 
   /** Up to `steps` steps, but no more than fit in `budget` milliseconds; at least one. */
@@ -96,7 +98,7 @@ const operations = {
       const record = { number: simulation.steps, outputs: plain(outputs), observed: null };
       done.push(record);
       const diverged = watch.some((name) => !outputs[name].data.every(Number.isFinite));
-      if (simulation.steps % every === 0) {
+      if (simulation.steps % every === 0 && sessions.has(`${figure}/observe`)) {
         const inputs = { state, controls: vector(controls) };
         record.observed = plain(await run(figure, "observe", inputs));
       }

@@ -1,4 +1,4 @@
-"""Chapter 1, internal covariate shift: the figure `drift`."""
+"""`drift`: two networks in training, with and without BN, and what reaches every layer."""
 
 from functools import cache
 
@@ -7,10 +7,11 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from bnviz import figures, measures
+from bnviz import measures
 from bnviz.controls import Choice, Slider, Toggle
 from bnviz.data import digits
 from bnviz.explorer import Binding, Simulation, State
+from bnviz.figures.drift import drift
 from bnviz.nets import ACTIVATIONS, MLP, initialise
 from bnviz.record import inputs_of
 
@@ -19,6 +20,7 @@ __all__ = ["DRIFT"]
 DEPTH, WIDTH, CLASSES = 5, 64, 10
 LOW, HIGH, BINS = -8.0, 8.0, 48  # range of the pre-activations shown
 NETS = ("plain", "bn")
+SHARES = (0.15, 0.5, 0.85)  # the percentiles of one unit's track
 _PROBE = 360  # training rows on which the training accuracy is measured
 
 
@@ -67,12 +69,12 @@ def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[st
     for name in NETS:
         moved, loss, v = _train_step(_net(name), _part(state, name), x, y, controls)
         new |= {f"{name}.{k}": value for k, value in moved.items()}
-        outputs |= {f"{name}_loss": loss} | _describe(name, v, controls["activation"])
+        outputs |= {f"{name}_loss": loss} | _describe(name, v, controls)
     return new, outputs
 
 
 def _train_step(net: MLP, state: State, x: Tensor, y: Tensor, controls: dict[str, Tensor]):
-    """New state, loss, and the pre-activations of every layer, (DEPTH, m * WIDTH)."""
+    """New state, loss, and the pre-activations of every layer, (DEPTH, m, WIDTH)."""
     learned = [name for name, _ in net.named_parameters()]
     values = _set_controls(state, controls)
     with torch.enable_grad():
@@ -83,18 +85,27 @@ def _train_step(net: MLP, state: State, x: Tensor, y: Tensor, controls: dict[str
     moved = {k: values[k].detach() for k in state}  # the running statistics have moved by now
     for name, gradient in zip(learned, gradients, strict=True):
         moved[name] = moved[name] - controls["lr"] * gradient
-    v = torch.stack([a.detach().flatten() for a in pre_activations])
+    v = torch.stack([a.detach() for a in pre_activations])
     return moved, loss.detach(), v
 
 
-def _describe(name: str, v: Tensor, activation: Tensor) -> dict[str, Tensor]:
+def _describe(name: str, v: Tensor, controls: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What is drawn of the pre-activations v, (DEPTH, m, WIDTH), of one network."""
+    track = measures.percentiles(v, SHARES)  # (SHARES, DEPTH, WIDTH)
+    v = v.flatten(1)  # (DEPTH, m * WIDTH)
     p = measures.density(v, LOW, HIGH, BINS)  # (DEPTH, BINS)
+    mean, std = v.mean(1), ((v - v.mean(1, keepdim=True)) ** 2).mean(1).sqrt()
+    flat = measures.saturated(v, controls["activation"])  # (DEPTH,)
+    at = (controls["layer"] - 1).long().reshape(1)
+    chosen = torch.stack([mean, std, flat]).index_select(1, at)  # (3, 1)
     return {
         f"{name}_density": p,
         f"{name}_heat": torch.log10(p + 1e-3),
-        f"{name}_mean": v.mean(1),
-        f"{name}_std": ((v - v.mean(1, keepdim=True)) ** 2).mean(1).sqrt(),
-        f"{name}_saturated": measures.saturated(v, activation),
+        f"{name}_track": track,
+        f"{name}_mean": chosen[0, 0],
+        f"{name}_std": chosen[1, 0],
+        f"{name}_saturated": chosen[2, 0],
+        f"{name}_all_saturated": 100 * flat.flip(0)[:, None],  # per cent, layer 1 on top
     }
 
 
@@ -119,6 +130,10 @@ def _bindings() -> tuple[Binding, ...]:
             heat, now = f"{name}-{i + 1}-over-time", f"{name}-{i + 1}-now"
             bindings.append(Binding(f"{name}_heat", heat, "z", (i,), append=True))
             bindings.append(Binding(f"{name}_density", now, "x", (i,)))
+        bindings.append(Binding(f"{name}_all_saturated", f"{name}-saturated", "z"))
+        for k, share in enumerate(SHARES):
+            track, by = f"{name}-p{100 * share:.0f}", ("layer", "unit")
+            bindings.append(Binding(f"{name}_track", track, "y", (k,), append=True, by=by))
         bindings.append(Binding(f"{name}_loss", f"{name}-loss", "y", append=True))
         bindings.append(Binding(f"{name}_train", f"{name}-train", "y", append=True))
         bindings.append(Binding(f"{name}_test", f"{name}-test", "y", append=True))
@@ -131,8 +146,10 @@ DRIFT = Simulation(
     caption=(
         "The same data, seed and starting weights; the network on the right has batch "
         "normalisation. Each row is a hidden layer: colour shows where its pre-activations lay at "
-        "each training step, the curve at the edge where they lie now. Watch how far the bands "
-        "wander, and which network learns. Accuracy: solid on the test set, dotted in training."
+        "each training step, the curve beside it where they lie now, the number the share that is "
+        "saturated, in per cent. Below the layers, one unit that you choose: its median, and the "
+        "band from its 15th to its 85th percentile in the batch. Watch how far the bands wander, "
+        "and which network learns. Accuracy: solid on the test set, dotted in training."
     ),
     controls=(
         Choice("activation", "activation", ACTIVATIONS, "sigmoid", restart=True),
@@ -151,15 +168,17 @@ DRIFT = Simulation(
         Toggle("hold", "hold γ and β in every BN layer", False),
         Slider("gamma", "γ", -3, 3, 1, 0.05, switches_on="hold"),
         Slider("beta", "β", -5, 5, 0, 0.1, switches_on="hold"),
+        Slider("layer", "look at layer", 1, DEPTH, 5, 1, format="d"),
+        Slider("unit", "unit of that layer", 1, WIDTH, 1, 1, format="d"),
     ),
     compute=None,
-    figure=figures.drift(DEPTH, LOW, HIGH, BINS),
+    figure=drift(DEPTH, LOW, HIGH, BINS),
     bindings=_bindings(),
     readout=(
-        "Layer 5 without BN: mean {plain_mean[4]:.1f}, std {plain_std[4]:.1f}, "
-        "{plain_saturated[4]:.0%} saturated, loss {plain_loss:.2f}. "
-        "With BN: mean {bn_mean[4]:.1f}, std {bn_std[4]:.1f}, "
-        "{bn_saturated[4]:.0%} saturated, loss {bn_loss:.2f}."
+        "Layer {layer:d} without BN: mean {plain_mean:.1f}, std {plain_std:.1f}, "
+        "{plain_saturated:.0%} saturated, loss {plain_loss:.2f}. "
+        "With BN: mean {bn_mean:.1f}, std {bn_std:.1f}, "
+        "{bn_saturated:.0%} saturated, loss {bn_loss:.2f}."
     ),
     initial=initial,
     step=step,

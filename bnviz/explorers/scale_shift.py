@@ -1,14 +1,15 @@
-"""Chapter 2, the computation steps: the figure `scale-shift`."""
+"""`scale-shift`: one unit's pre-activations, normalised, then scaled and shifted."""
 
 from functools import cache
 
 import torch
 from torch import Tensor
 
-from bnviz import figures, measures
+from bnviz import measures
 from bnviz.controls import Slider, Toggle
 from bnviz.data import digits
 from bnviz.explorer import Binding, Explorer
+from bnviz.figures.scale_shift import scale_shift
 from bnviz.nets import MLP, initialise
 from bnviz.record import inputs_of
 
@@ -95,7 +96,7 @@ SCALE_SHIFT = Explorer(
         Toggle("identity", "undo: γ = √(σ² + ε), β = μ", False),
     ),
     compute=compute,
-    figure=figures.scale_shift(LOW, HIGH, BINS),
+    figure=scale_shift(LOW, HIGH, BINS),
     bindings=_bindings(),
     readout=(
         "Before: mean {before_mean:.2f}, std {before_std:.2f}, {before_steep:.0%} on the steep "

@@ -1,0 +1,78 @@
+"""Long sweeps over seeds and settings, and their stored results.
+
+A chapter shows a network or two live. What it claims rests on the sweeps here. Each is described
+as data (an `Experiment`), and its result lies beside it in `results/NAME.json`, small enough to
+read. `python -m bnviz.experiments NAME` computes it again.
+
+    from bnviz.experiments import load
+    load("convergence")["summary"]
+
+Loading a result needs nothing but Python; torch is imported when something is computed.
+"""
+
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from bnviz.experiments import store
+from bnviz.experiments.experiment import Experiment
+
+__all__ = ["get", "load", "names"]
+
+_MODULES = {
+    "ioffe-figure-1": "ioffe",
+    "ics-measures": "shifts",
+    "convergence": "convergence",
+    "convergence-longer": "convergence",
+    "convergence-tanh-relu": "convergence",
+    "whitening-cost": "whitening",
+    "placement": "placement",
+    "placement-cnn": "placement",
+    "inference-estimates": "inference",
+    "folding-speed": "folding",
+    "learning-rate": "rates",
+    "depth": "depth",
+    "weight-norm": "norms",
+    "steps-ratio": "headline",
+    "seven-changes": "changes",
+    "landscape-linear": "landscapes",
+    "landscape-mlp": "landscapes",
+    "landscape-cnn": "landscapes",
+    "regularisation": "regularisation",
+    "plateaus": "plateaus",
+}
+
+
+def names() -> tuple[str, ...]:
+    """The names of all experiments, in the order of the book.
+
+    >>> names()[0]
+    'ioffe-figure-1'
+    """
+    return tuple(_MODULES)
+
+
+@cache
+def get(name: str) -> Experiment:
+    """The experiment of that name. Raises ValueError for a name that is not registered."""
+    if name not in _MODULES:
+        raise ValueError(f"no experiment is called {name!r}; there are {', '.join(_MODULES)}")
+    module = import_module(f"bnviz.experiments.{_MODULES[name]}")
+    found = (e for e in vars(module).values() if isinstance(e, Experiment))
+    return next(e for e in found if e.name == name)
+
+
+def load(name: str) -> dict[str, Any]:
+    """The stored result of an experiment: its settings, its summary, a row for every run.
+
+    Returns:
+        A dict: name, title, claims, question, command, date, versions, settings, notes, grid,
+        "summary" (what the rows come to) and "rows" (a list of dicts, one for each run).
+
+    Raises:
+        FileNotFoundError: when no result of that name is stored.
+
+    >>> load("whitening-cost")["claims"]
+    ['C06']
+    """
+    return store.read(name)

@@ -1,0 +1,84 @@
+"""Compute stored results again: `python -m bnviz.experiments NAME [NAME ...]`."""
+
+import argparse
+import dataclasses
+import datetime
+import os
+import platform
+import sys
+import time
+from importlib.metadata import version
+from typing import Any
+
+from bnviz import experiments
+from bnviz.experiments import store
+from bnviz.experiments.experiment import Experiment, Row
+
+
+def result_of(experiment: Experiment, rows: list[Row]) -> dict[str, Any]:
+    """What is stored: where it comes from, then the summary, then the rows."""
+    packages = ("bnviz", "torch", "numpy")
+    return {
+        "name": experiment.name,
+        "title": experiment.title,
+        "claims": list(experiment.claims),
+        "question": experiment.question,
+        "command": f"python -m bnviz.experiments {experiment.name}",
+        "date": datetime.date.today().isoformat(),
+        "versions": {"python": platform.python_version(), **{p: version(p) for p in packages}},
+        "settings": dict(experiment.settings),
+        "notes": list(experiment.notes),
+        "grid": {axis: list(values) for axis, values in experiment.grid.items()},
+        "summary": experiment.summarise(rows),
+        "rows": rows,
+    }
+
+
+def compute(experiment: Experiment, jobs: int, dask: str | None, progress: bool) -> dict[str, Any]:
+    """Run every cell and put the result together."""
+    from bnviz.experiments.sweep import sweep
+
+    jobs, dask = (1, None) if experiment.serial else (jobs, dask)
+    options = {"jobs": jobs, "dask": dask, "progress": progress, "label": experiment.name}
+    light = dataclasses.replace(experiment, grid={})  # this is sent to the workers, once per cell
+    return result_of(experiment, sweep(light.row, experiment.cells, **options))
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bnviz.experiments", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="experiments; see --list")
+    parser.add_argument("--all", action="store_true", help="every experiment")
+    parser.add_argument("--list", action="store_true", help="name them and stop")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--dask", metavar="ADDRESS", help="run on this Dask cluster instead")
+    parser.add_argument("--out", default=store.FOLDER, help="folder of the results")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    arguments = parser.parse_args(argv)
+    unknown = [name for name in arguments.names if name not in experiments.names()]
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(experiments.names())}")
+    if arguments.jobs < 1:
+        parser.error(f"--jobs must be at least 1, got {arguments.jobs}")
+    if not (arguments.names or arguments.all or arguments.list):
+        parser.error("name an experiment, or use --all or --list")
+    return arguments
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line."""
+    arguments = _arguments(argv)
+    if arguments.list:
+        for name in experiments.names():
+            experiment = experiments.get(name)
+            print(f"{name:24}{len(experiment.cells):5} runs   {experiment.title}")
+        return
+    for name in experiments.names() if arguments.all else arguments.names:
+        start = time.monotonic()
+        result = compute(experiments.get(name), arguments.jobs, arguments.dask, not arguments.quiet)
+        path = store.save(result, arguments.out)
+        seconds = time.monotonic() - start
+        print(f"{path}: {len(result['rows'])} runs, {path.stat().st_size} bytes, {seconds:.0f} s")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,98 @@
+"""Which learning rates train a network? Final accuracy over five decades of rates."""
+
+import itertools
+from statistics import mean
+
+import torch
+
+from bnviz import measures
+from bnviz.data import digits
+from bnviz.experiments.experiment import Experiment, Row, between
+from bnviz.nets import ACTIVATIONS, MLP, initialise
+from bnviz.train import DivergenceError, train
+
+__all__ = ["LEARNING_RATE", "NETS", "RATES", "SIZES", "THRESHOLDS", "band"]
+
+RATES = tuple(round(10 ** (k / 3), 6) for k in range(-9, 7))  # 0.001 to 100, three in a decade
+SIZES = (64, 40, 40, 40, 10)
+STEPS, BATCH = 300, 32
+THRESHOLDS = (80, 90, 95)  # per cent
+NETS = ("plain", "bn")
+
+
+def run(cell: Row) -> Row:
+    """Train one network at one rate; test accuracy with running statistics, loss at the end.
+
+    A run that leaves the finite numbers has an accuracy of 0.1, that of guessing.
+    """
+    data = digits()
+    net = MLP(SIZES, norm=cell["net"] == "bn", activation=cell["activation"])
+    net.load_state_dict(initialise(net, cell["seed"]))
+    steps = cell.get("steps", STEPS)
+    try:
+        losses = train(net, data, steps=steps, batch_size=BATCH, lr=cell["lr"], seed=cell["seed"])
+    except DivergenceError as error:
+        return {"accuracy": 0.1, "loss": None, "diverged": error.step}
+    with torch.no_grad():
+        found = measures.accuracy(net.eval()(data.x_test), data.y_test).item()
+    return {"accuracy": found, "loss": mean(losses[-min(50, steps) :]), "diverged": 0}
+
+
+def band(curve: list[float], rates: tuple[float, ...], threshold: float) -> dict:
+    """The longest run of neighbouring rates at which a curve reaches the threshold.
+
+    Returns:
+        low, high: its end points, None if it is empty; rates: how many; decades: log10(high / low),
+        a lower bound, since the next rate on either side fails.
+
+    >>> band([0.1, 0.9, 0.95, 0.2], (0.01, 0.1, 1.0, 10.0), 0.9)
+    {'low': 0.1, 'high': 1.0, 'rates': 2, 'decades': 1.0}
+    """
+    runs = [
+        list(group)
+        for good, group in itertools.groupby(range(len(curve)), key=lambda k: curve[k] >= threshold)
+        if good
+    ]
+    if not runs:
+        return {"low": None, "high": None, "rates": 0, "decades": 0.0}
+    places = max(runs, key=len)
+    low, high = rates[places[0]], rates[places[-1]]
+    decades = torch.tensor(high / low).log10().item()
+    return {"low": low, "high": high, "rates": len(places), "decades": round(decades, 1)}
+
+
+def summarise(rows: list[Row]) -> dict:
+    """Curves of accuracy against rate over the seeds; bands in which EVERY seed trains."""
+    summary: dict = {"rates": list(RATES), "curves": {}, "bands": {}, "best": {}}
+    for activation, net in itertools.product(ACTIVATIONS, NETS):
+        chosen = [r for r in rows if (r["activation"], r["net"]) == (activation, net)]
+        by_rate = [[r["accuracy"] for r in chosen if r["lr"] == lr] for lr in RATES]
+        spread = [between(values) for values in by_rate]
+        key = f"{activation}-{net}"
+        summary["curves"][key] = {k: [s[k] for s in spread] for k in ("median", "min", "max")}
+        worst = [s["min"] for s in spread]
+        summary["bands"][key] = {str(t): band(worst, RATES, t / 100) for t in THRESHOLDS}
+        top = max(range(len(RATES)), key=lambda k: spread[k]["median"])
+        summary["best"][key] = {"lr": RATES[top], **spread[top]}
+    return summary
+
+
+LEARNING_RATE = Experiment(
+    name="learning-rate",
+    title="Final accuracy against the learning rate, with and without BN",
+    claims=("C23", "C33"),
+    question="How many decades of learning rates train the network in every seed?",
+    settings={
+        "data": "digits",
+        "network": "3 hidden layers of 40",
+        "initial_scale": 1,
+        "steps": STEPS,
+        "batch": BATCH,
+        "accuracy": "on the test images, in evaluation mode: with running statistics",
+        "bands": f"every seed reaches {', '.join(map(str, THRESHOLDS))} %",
+    },
+    grid={"activation": ACTIVATIONS, "net": NETS, "lr": RATES, "seed": tuple(range(5))},
+    run=run,
+    summarise=summarise,
+    notes=("Runs that are not finite count as 0.1, the accuracy of guessing.",),
+)

@@ -1,0 +1,133 @@
+"""`channels`: two small convolutional networks in training, and every channel of theirs."""
+
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from bnviz import measures
+from bnviz.controls import Choice, Slider, Toggle
+from bnviz.convnet import CNN
+from bnviz.data import digits
+from bnviz.explorer import Binding, Simulation, State
+from bnviz.explorers._training import descend, gather, hold, part
+from bnviz.figures.channels import COLUMNS, channels
+from bnviz.nets import ACTIVATIONS, initialise
+from bnviz.record import inputs_of
+
+__all__ = ["CHANNELS"]
+
+WIDTHS = (8, 8)  # channels of the two convolutions
+POSITIONS = (36, 16)  # of their outputs: 6 x 6 and 4 x 4
+LOW, HIGH, BINS = -6.0, 6.0, 48  # range of the values shown
+NETS = ("plain", "bn")
+
+
+@cache
+def _net(name: str) -> CNN:
+    """The module whose forward pass both hosts run; its own parameters are never used."""
+    return CNN(WIDTHS, norm=name == "bn")
+
+
+def initial(seed: Tensor, **controls: Tensor) -> State:
+    """Both networks begin with the same filters."""
+    start = initialise(_net("bn"), seed, controls["scale"])
+    return gather({n: {k: start.get(k, v) for k, v in _net(n).state_dict().items()} for n in NETS})
+
+
+def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[str, Tensor]]:
+    """One step of gradient descent on the same minibatch, for both networks."""
+    data, new, outputs, seen = digits(), {}, {}, {}
+    batch = data.x_train[rows], data.y_train[rows]
+    for name in NETS:
+        net, own = _net(name), part(state, name)
+        norms = [layer.norm for layer in net.layers]
+        with inputs_of(norms) as raw, inputs_of(net.activations) as entered:
+            values = hold(own, controls)
+            new[name], outputs[f"{name}_loss"] = descend(net, own, values, batch, controls["lr"])
+        seen[name], seen[f"{name}_raw"] = entered, raw
+    for name, _ in COLUMNS:
+        for i, v in enumerate(seen[name], start=1):
+            outputs |= {f"{name}{i}_{k}": value for k, value in _describe(v).items()}
+    outputs |= {f"count{i}": controls["batch"] * n for i, n in enumerate(POSITIONS, start=1)}
+    return gather(new), outputs
+
+
+def _describe(v: Tensor) -> dict[str, Tensor]:
+    """Each channel over batch and positions: (m, c, h, w) -> a histogram and a mean for each c."""
+    v = v.detach().transpose(0, 1).flatten(1)  # (c, m h w)
+    mean = v.mean(1)
+    std = ((v - mean[:, None]) ** 2).mean(1).sqrt()
+    ends = {"mean_low": mean.amin(0), "mean_high": mean.amax(0)}
+    ends |= {"std_low": std.amin(0), "std_high": std.amax(0)}
+    heat = torch.log10(measures.density(v, LOW, HIGH, BINS) + 1e-3)
+    return {"heat": heat, "means": mean, **ends}
+
+
+def observe(state: State, **controls: Tensor) -> dict[str, Tensor]:
+    """Accuracy on the test set in evaluation mode: BN uses its running statistics."""
+    data, outputs = digits(), {}
+    for name in NETS:
+        values = hold(part(state, name), controls)
+        logits = functional_call(_net(name).eval(), values, (data.x_test,))
+        outputs[f"{name}_test"] = measures.accuracy(logits, data.y_test)
+    return outputs
+
+
+def _bindings() -> tuple[Binding, ...]:
+    bindings = []
+    for i in (1, 2):
+        for name, _ in COLUMNS:
+            bindings.append(Binding(f"{name}{i}_heat", f"{name}-{i}", "z"))
+            bindings.append(Binding(f"{name}{i}_means", f"{name}-{i}-means", "x"))
+    for name in NETS:
+        bindings.append(Binding(f"{name}_loss", f"{name}-loss", "y", append=True))
+        bindings.append(Binding(f"{name}_test", f"{name}-test", "y", append=True))
+    return tuple(bindings)
+
+
+CHANNELS = Simulation(
+    name="channels",
+    title="One mean and one variance for each channel",
+    caption=(
+        "Two convolutional networks read digits: 8 filters of 3 × 3, then 8 more. Each row "
+        "is one channel: where its values lie, over all digits of the batch and all positions; the "
+        "dot is their mean. Middle and right are the same network: what goes into BN, and what "
+        "comes out. Watch which dots stay in line."
+    ),
+    controls=(
+        Choice("activation", "activation", ACTIVATIONS, "relu", restart=True),
+        Slider("lr", "learning rate", 0.001, 10, 0.5011872, 0.1, scale="log10", format=".3g"),
+        Slider("batch", "batch size", 2, 128, 32, 1, scale="log2", format="d"),
+        Slider(
+            "momentum",
+            "BN momentum (weight of the new batch)",
+            0,
+            1,
+            0.1,
+            0.01,
+            note="old statistics keep {other}",
+        ),
+        Slider("scale", "initial weight scale", 0.1, 8, 1.4, 0.1, restart=True),
+        Toggle("hold", "hold γ and β in every BN layer", False),
+        Slider("gamma", "γ", -3, 3, 1, 0.05, switches_on="hold"),
+        Slider("beta", "β", -5, 5, 0, 0.1, switches_on="hold"),
+    ),
+    compute=None,
+    figure=channels(WIDTHS, LOW, HIGH, BINS),
+    bindings=_bindings(),
+    readout=(
+        "Layer 2, each mean over {count2:d} values. Means of the 8 channels: {plain2_mean_low:.1f} "
+        "to {plain2_mean_high:.1f} without BN, {bn_raw2_mean_low:.1f} to {bn_raw2_mean_high:.1f} "
+        "into BN, {bn2_mean_low:.1f} to {bn2_mean_high:.1f} out of it; std there "
+        "{bn2_std_low:.1f} to {bn2_std_high:.1f}. Test digits read: {plain_test:.0%} without BN, "
+        "{bn_test:.0%} with BN."
+    ),
+    initial=initial,
+    step=step,
+    observe=observe,
+    rows=len(digits().x_train),
+    watch={"plain_loss": "without BN", "bn_loss": "with BN"},
+    preview=120,
+)

@@ -1,0 +1,157 @@
+"""`covariate-shift`: a classifier learns in one garden and is tested in another."""
+
+import torch
+from torch import Tensor
+
+from bnviz import prng
+from bnviz.controls import Slider, Toggle
+from bnviz.explorer import Binding, Explorer
+from bnviz.figures.covariate_shift import covariate_shift
+
+__all__ = ["CENTRE", "COVARIATE_SHIFT", "C", "fit", "gardens"]
+
+PHOTOS = 200  # test photos, and the largest number of training photos
+CENTRE = 2.0  # the training garden lies about (-CENTRE, 0)
+C = 10.0  # weight of the data against the ridge, as scikit-learn counts it
+LINE = [round(-6 + 0.2 * k, 1) for k in range(71)]  # values of feature 1 at which curves are drawn
+STEPS = 14  # of Newton's method; after ten nothing moves in float32
+
+
+def gardens(
+    shift: Tensor, spread: Tensor, curvature: Tensor, seed: Tensor, shuffled: Tensor
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Training and test photos as (features, is it a rose), shapes (PHOTOS, 2) and (PHOTOS,).
+
+    The training garden has standard deviation 1 about (-CENTRE, 0), the other one `spread` about a
+    place that is `shift` further right. Shuffled, either side takes every other photo from each.
+    Rule in both gardens: a rose has x_2 > curvature * (x_1^2 - CENTRE^2).
+    """
+    second = torch.arange(PHOTOS) % 2 == 1
+    photos = {}
+    for stream, side in enumerate(("train", "test")):
+        z = prng.normal((PHOTOS, 2), seed, stream)
+        other = torch.where(shuffled > 0.5, second.float(), float(stream))[:, None]  # 0 or 1
+        middle = torch.stack([other[:, 0] * shift - CENTRE, torch.zeros(PHOTOS)], 1)
+        x = middle + (1 + other * (spread - 1)) * z
+        photos[side] = x, x[:, 1] > curvature * (x[:, 0] ** 2 - CENTRE**2)
+    return photos
+
+
+def fit(inputs: Tensor, rose: Tensor, used: Tensor) -> Tensor:
+    """Logistic regression by Newton's method: weights w, (k,).
+
+    minimises  w.w / 2 + C * sum_i used_i * log(1 + exp(-s_i w.x_i)),   s_i = 1 for a rose, else -1
+
+    Args:
+        inputs: (n, k), a column of ones among them if there shall be an intercept.
+        rose: (n,), true or false.
+        used: (n,), 1 for what counts and 0 for the rest.
+
+    Source: Hastie, Tibshirani, Friedman (2009), The Elements of Statistical Learning, section 4.4.
+    """
+    k = inputs.shape[1]
+    w = torch.zeros(k)
+    for _ in range(STEPS):
+        p = torch.sigmoid(inputs @ w)  # (n,)
+        gradient = w + C * inputs.T @ (used * (p - rose.float()))  # (k,)
+        curved = C * used * p * (1 - p)
+        hessian = torch.eye(k) + inputs.T @ (curved[:, None] * inputs)  # (k, k)
+        w = w - _solve(hessian, gradient)
+    return w
+
+
+def _solve(a: Tensor, b: Tensor) -> Tensor:
+    """x with a x = b for a small positive definite a: elimination, then substitution."""
+    k = len(b)
+    rows = list(torch.cat([a, b[:, None]], 1).unbind())  # k rows of (k + 1,)
+    for i in range(k):
+        rows[i] = rows[i] / rows[i][i]
+        for j in range(k):
+            if j != i:
+                rows[j] = rows[j] - rows[j][i] * rows[i]
+    return torch.stack([row[k] for row in rows])
+
+
+def compute(
+    shift: Tensor,
+    spread: Tensor,
+    curvature: Tensor,
+    photos: Tensor,
+    draw: Tensor,
+    shuffled: Tensor,
+    square: Tensor,
+) -> dict[str, Tensor]:
+    """Fit in training, score on both sides, and draw the boundary as x_2 over x_1."""
+    sides = gardens(shift, spread, curvature, draw, shuffled)
+    used = (torch.arange(PHOTOS) < photos).float()
+    inputs = {side: _inputs(x, square) for side, (x, _) in sides.items()}
+    w = fit(inputs["train"], sides["train"][1], used)  # intercept, x_1, x_2, x_1^2
+    up = torch.where(w[2].abs() < 1e-4, 1e-4, w[2])
+    at = torch.tensor(LINE)
+    boundary = -(w[0] + w[1] * at + w[3] * at**2) / up
+    outputs = {
+        "boundary": boundary.clamp(-30, 30),
+        "edge": torch.where(up > 0, 30.0, -30.0).expand(len(LINE)),
+        "rule": curvature * (at**2 - CENTRE**2),
+    }
+    for side, (x, rose) in sides.items():
+        counts = used if side == "train" else torch.ones(PHOTOS)
+        right = ((inputs[side] @ w > 0) == rose).float()
+        outputs[f"accuracy_{side}"] = (counts * right).sum() / counts.sum()
+        for kind, mask in (("rose", rose.float()), ("other", 1 - rose.float())):
+            outputs |= _points(f"{side}_{kind}", x, mask * counts)
+        outputs |= _points(f"{side}_wrong", x, (1 - right) * counts)
+    outputs["bars"] = torch.stack([outputs["accuracy_train"], outputs["accuracy_test"]])
+    return outputs
+
+
+def _inputs(x: Tensor, square: Tensor) -> Tensor:
+    """What the classifier sees: 1, x_1, x_2 and, if it is given, the square of x_1: (n, 4)."""
+    return torch.stack([torch.ones(len(x)), x[:, 0], x[:, 1], square * x[:, 0] ** 2], 1)
+
+
+def _points(name: str, x: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """Both coordinates of some points; the others are NaN, which is not drawn."""
+    return {
+        f"{name}_{letter}": torch.where(mask > 0.5, x[:, axis], torch.nan)
+        for axis, letter in enumerate("xy")
+    }
+
+
+def _bindings() -> tuple[Binding, ...]:
+    groups = [f"{side}_{kind}" for side in ("train", "test") for kind in ("rose", "other", "wrong")]
+    points = [
+        Binding(f"{group}_{letter}", group.replace("_", "-"), letter)
+        for group in groups
+        for letter in "xy"
+    ]
+    lines = [Binding(name, name, "y") for name in ("edge", "boundary", "rule")]
+    return (*lines, *points, Binding("bars", "accuracy", "y"))
+
+
+COVARIATE_SHIFT = Explorer(
+    name="covariate-shift",
+    title="A classifier meets another garden",
+    caption=(
+        "Small hollow marks are the training photos, filled ones the test photos: circles are "
+        "roses, crosses are not. The shaded side of the solid boundary is what the classifier "
+        "calls a rose; the dotted curve is the truth, the same in both gardens. Rings mark its "
+        "mistakes. Move the other garden away and watch the right bar."
+    ),
+    controls=(
+        Slider("shift", "distance of gardens", 0, 5, 4, 0.1, format=".1f"),
+        Slider("spread", "spread of test garden", 0.3, 2, 1, 0.1, format=".1f"),
+        Slider("curvature", "curvature of rule", 0, 0.6, 0.4, 0.05),
+        Slider("photos", "training photos", 10, PHOTOS, PHOTOS, 1, format="d"),
+        Slider("draw", "draw of photos (seed)", 0, 19, 0, 1, format="d"),
+        Toggle("shuffled", "shuffle the gardens", False),
+        Toggle("square", "give it the square of feature 1", False),
+    ),
+    compute=compute,
+    figure=covariate_shift(LINE),
+    bindings=_bindings(),
+    readout=(
+        "Of {photos:d} training photos the classifier gets {accuracy_train:.0%} right, "
+        "of the 200 test photos {accuracy_test:.0%}."
+    ),
+)

@@ -1,0 +1,140 @@
+"""`placement`: one network three times, without BN, with BN before and after the activation."""
+
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from bnviz import measures
+from bnviz.controls import Choice, Slider, Toggle
+from bnviz.data import digits
+from bnviz.explorer import Binding, Simulation, State
+from bnviz.explorers._training import descend, gather, hold, part
+from bnviz.figures.placement import placement
+from bnviz.nets import ACTIVATIONS, MLP, initialise
+from bnviz.record import inputs_of
+
+__all__ = ["PLACEMENT"]
+
+DEPTH, WIDTH, CLASSES = 3, 40, 10
+BINS = 49  # an odd number, so that 0 is the middle of a bin
+SPANS = {"in": (-6.0, 6.0), "out": (-4.0, 4.0)}  # of the values shown
+NETS = ("plain", "before", "after")
+
+
+@cache
+def _net(name: str) -> MLP:
+    """The module whose forward pass both hosts run; its own parameters are never used."""
+    where = "after" if name == "after" else "before"
+    return MLP((64, *[WIDTH] * DEPTH, CLASSES), norm=name != "plain", placement=where)
+
+
+def initial(seed: Tensor, **controls: Tensor) -> State:
+    """All begin with the same weights; BN with gamma 1, beta 0, running statistics 0 and 1."""
+    start = initialise(_net("before"), seed, controls["scale"])
+    return gather({n: {k: start.get(k, v) for k, v in _net(n).state_dict().items()} for n in NETS})
+
+
+def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[str, Tensor]]:
+    """One step of gradient descent on the same minibatch, for each network."""
+    data, new, outputs = digits(), {}, {}
+    batch = data.x_train[rows], data.y_train[rows]  # (m, 64), (m,)
+    for name in NETS:
+        net, own = _net(name), part(state, name)
+        behind = [*net.layers[1:], net.head]  # what enters these has left the layers
+        with inputs_of(net.activations) as entered, inputs_of(behind) as left:
+            new[name], loss = descend(net, own, hold(own, controls), batch, controls["lr"])
+        described = _describe(entered, left, controls["activation"])
+        outputs |= {f"{name}_{k}": v for k, v in ({"loss": loss} | described).items()}
+    return gather(new), outputs
+
+
+def _describe(entered: list[Tensor], left: list[Tensor], activation: Tensor) -> dict[str, Tensor]:
+    """What enters the activation of each layer, and what the layer hands on; (DEPTH, ...)."""
+    v = torch.stack([a.detach() for a in entered])  # (DEPTH, m, WIDTH)
+    lost = torch.isnan(v.mean((1, 2)))  # a diverged network has no flat share
+    described = {
+        "saturated": torch.where(lost, torch.nan, measures.saturated(v.flatten(1), activation)),
+        "dead": torch.where(lost, torch.nan, measures.dead(v, activation)),
+    }
+    for place, tensors in (("in", entered), ("out", left)):
+        v = torch.stack([a.detach().flatten() for a in tensors])  # (DEPTH, m * WIDTH)
+        described[f"{place}_density"] = measures.density(v, *SPANS[place], BINS)
+        described[f"{place}_mean"] = v.mean(1)
+        described[f"{place}_std"] = ((v - v.mean(1, keepdim=True)) ** 2).mean(1).sqrt()
+    return described
+
+
+def observe(state: State, **controls: Tensor) -> dict[str, Tensor]:
+    """Accuracy on the test set in evaluation mode: BN uses its running statistics."""
+    data, outputs = digits(), {}
+    for name in NETS:
+        logits = functional_call(
+            _net(name).eval(), hold(part(state, name), controls), (data.x_test,)
+        )
+        outputs[f"{name}_test"] = measures.accuracy(logits, data.y_test)
+    return outputs
+
+
+def _bindings() -> tuple[Binding, ...]:
+    bindings = []
+    for name in NETS:
+        for place in ("in", "out"):
+            bindings += [
+                Binding(f"{name}_{place}_density", f"{name}-{place}-{i + 1}", "y", (i,))
+                for i in range(DEPTH)
+            ]
+        bindings.append(Binding(f"{name}_loss", f"{name}-loss", "y", append=True))
+        bindings.append(Binding(f"{name}_saturated", f"{name}-saturated", "y"))
+    return tuple(bindings)
+
+
+PLACEMENT = Simulation(
+    name="placement",
+    title="Before the activation, after it, or not at all",
+    caption=(
+        "One network three times: the same data, seed and starting weights. Left: what enters the "
+        "activation of each layer. Right: what the layer hands on. The ends of a row collect what "
+        "lies beyond it; a taller peak is cut. Look for the column in which a curve keeps its "
+        "place and width, whatever you do to the sliders. Below: who learns, and how much of each "
+        "layer lies where the activation is flat."
+    ),
+    controls=(
+        Choice("activation", "activation", ACTIVATIONS, "sigmoid", restart=True),
+        Slider("lr", "learning rate", 0.001, 10, 1.0, 0.1, scale="log10", format=".3g"),
+        Slider("batch", "batch size", 4, 256, 32, 1, scale="log2", format="d"),
+        Slider(
+            "momentum",
+            "BN momentum (weight of the new batch)",
+            0,
+            1,
+            0.1,
+            0.01,
+            note="old statistics keep {other}",
+        ),
+        Slider("scale", "initial weight scale", 0.1, 8, 4, 0.1, restart=True),
+        Toggle("hold", "hold γ and β in every BN layer", False),
+        Slider("gamma", "γ", -3, 3, 1, 0.05, switches_on="hold"),
+        Slider("beta", "β", -5, 5, 0, 0.1, switches_on="hold"),
+    ),
+    compute=None,
+    figure=placement(DEPTH, SPANS, BINS),
+    bindings=_bindings(),
+    readout=(
+        "Layer 3, without BN / BN before / BN after. Into the activation: std "
+        "{plain_in_std[2]:.1f} / {before_in_std[2]:.1f} / {after_in_std[2]:.1f}, "
+        "{plain_saturated[2]:.0%} / {before_saturated[2]:.0%} / {after_saturated[2]:.0%} flat, "
+        "{plain_dead[2]:.0%} / {before_dead[2]:.0%} / {after_dead[2]:.0%} of the units flat for "
+        "the whole batch. Out: mean {plain_out_mean[2]:.1f} / {before_out_mean[2]:.1f} / "
+        "{after_out_mean[2]:.1f}, std {plain_out_std[2]:.1f} / {before_out_std[2]:.1f} / "
+        "{after_out_std[2]:.1f}. Test digits read: {plain_test:.0%} / {before_test:.0%} / "
+        "{after_test:.0%}."
+    ),
+    initial=initial,
+    step=step,
+    observe=observe,
+    rows=len(digits().x_train),
+    watch={"plain_loss": "without BN", "before_loss": "BN before", "after_loss": "BN after"},
+    preview=120,
+)

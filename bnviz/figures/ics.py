@@ -1,0 +1,85 @@
+"""The template of `ics`."""
+
+import plotly.graph_objects as go
+
+from bnviz import theme
+from bnviz.figures.parts import as_dict, note
+
+__all__ = ["ics"]
+
+_NETS = (
+    ("plain", "without BN", theme.PLAIN, "dash"),
+    ("bn", "with BN", theme.BN, "solid"),
+    ("noisy", "noisy BN", theme.THIRD, "dot"),
+)
+_ROWS = (  # output, heading, axis
+    ("loss", "loss", {"range": [0, 3.2], "dtick": 1}),
+    (
+        "moved",
+        "distribution: move in this step, in std",
+        {"type": "log", "range": [-3.3, 2.1], "tickvals": [0.001, 0.01, 0.1, 1, 10, 100]},
+    ),
+    (
+        "changed",
+        "gradient: ‖G − G′‖ / ‖G‖",
+        {"type": "log", "range": [-3.3, 1.3], "tickvals": [0.001, 0.01, 0.1, 1, 10]},
+    ),
+    ("cosine", "gradient: cosine of G and G′", {"range": [-1.05, 1.05]}),
+)
+_GAP = 0.06
+
+
+def ics() -> dict:
+    """Four rows over training steps, with the three networks in each."""
+    fig = go.Figure()
+    height = (1 - _GAP * len(_ROWS)) / len(_ROWS) + _GAP / len(_ROWS)
+    layout: dict = {"annotations": []}
+    for row, (output, heading, axis) in enumerate(_ROWS):
+        k, top = "" if row == 0 else str(row + 1), 1 - row * (height + _GAP)
+        for uid, label, colour, dash in _NETS:
+            _curve(fig, f"{uid}-{output}", label, colour, dash, k, first=row == 0)
+        layout[f"yaxis{k}"] = {
+            "domain": [max(0, top - height), top],
+            "anchor": f"x{k}",
+            "fixedrange": True,
+            "zeroline": False,
+            **axis,
+        }
+        layout[f"xaxis{k}"] = _steps(f"y{k}", last=row == len(_ROWS) - 1)
+        layout["annotations"].append(note(f"<b>{heading}</b>", 0, top, "left", "bottom"))
+    fig.update_layout(
+        **layout,
+        height=640,
+        margin={"l": 44, "r": 12, "t": 48, "b": 40},
+        legend={"orientation": "h", "x": 0, "y": 1.035, "yanchor": "bottom"},
+    )
+    return as_dict(fig)
+
+
+def _curve(fig, uid, label, colour, dash, k, first) -> None:
+    fig.add_scatter(
+        x=[],
+        y=[],
+        mode="lines",
+        uid=uid,
+        name=label,
+        xaxis=f"x{k}",
+        yaxis=f"y{k}",
+        showlegend=first,
+        line={"color": colour, "width": 1.8, "dash": dash},
+        hovertemplate=f"step %{{x:.0f}}: %{{y:.3g}}<extra>{label}</extra>",
+    )
+
+
+def _steps(anchor: str, last: bool) -> dict:
+    return {
+        "anchor": anchor,
+        "range": [0, 240],
+        "showticklabels": last,
+        "fixedrange": True,
+        "showgrid": False,
+        "zeroline": False,
+        "nticks": 5,
+        "ticks": "outside" if last else "",
+        **({"title": {"text": "training step"}} if last else {}),
+    }

@@ -1,0 +1,24 @@
+"""Which page of the book shows which figures, read from the sources."""
+
+import re
+from pathlib import Path
+
+import nbformat
+
+BOOK = Path(__file__).parent.parent / "book"
+_SHOWN = re.compile(r'^show\("([a-z0-9-]+)"', re.MULTILINE)  # in a cell
+_DIRECTIVE = re.compile(r"^[`:]{3,}\{explorer\} ([a-z0-9-]+)", re.MULTILINE)  # in Markdown
+
+
+def _figures(path: Path) -> list[str]:
+    if path.suffix == ".md":
+        return _DIRECTIVE.findall(path.read_text(encoding="utf-8"))
+    cells = nbformat.read(path, as_version=4).cells
+    return [n for c in cells if c.cell_type == "code" for n in _SHOWN.findall(c.source)]
+
+
+_SOURCES = [p for p in sorted(BOOK.iterdir()) if p.suffix in (".md", ".ipynb")]
+# such as {"steps.html": ["normalize", "scale-shift"]}; every page of the book, also without figures
+FIGURES = {p.with_suffix(".html").name: _figures(p) for p in _SOURCES}
+# page of each figure; the chapter rather than the introduction
+PAGE = {name: page for page, names in FIGURES.items() for name in names if page != "intro.html"}

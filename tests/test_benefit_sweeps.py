@@ -1,0 +1,178 @@
+"""The sweeps of chapter 6: their parts, one run of each, and what the chapter says of them."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from bnviz import experiments
+from bnviz.data import digits
+from bnviz.experiments import changes
+from bnviz.experiments.norms import RECORDED
+from bnviz.experiments.rates import band
+from bnviz.figures import benefits
+from bnviz.nets import MLP, initialise
+from bnviz.prng import Shuffler
+
+load = experiments.load
+
+
+def find(name, **cell):
+    (row,) = (r for r in load(name)["rows"] if all(r[k] == v for k, v in cell.items()))
+    return row
+
+
+# --- parts ---------------------------------------------------------------------------------------
+
+
+def test_a_band_is_the_longest_unbroken_run():
+    rates = tuple(10.0**k for k in range(-3, 4))
+    curve = [0.9, 0.1, 0.9, 0.95, 0.9, 0.2, 1.0]
+    assert band(curve, rates, 0.9) == {"low": 0.1, "high": 10.0, "rates": 3, "decades": 2.0}
+    assert band(curve, rates, 1.1)["low"] is None
+
+
+def test_l2_is_the_weight_decay_of_torch_on_matrices():
+    data, shuffler = digits(), Shuffler(64, 0)
+    net, other = MLP((64, 16, 10), activation="relu"), MLP((64, 16, 10), activation="relu")
+    for n in (net, other):
+        n.load_state_dict(initialise(n, 1))
+    x, y = data.x_train[:64], data.y_train[:64]
+    changes.fit(net, x, y, lambda: shuffler.take(8), 10, l2=0.1)
+    groups = [
+        {"params": [p for p in other.parameters() if p.ndim > 1], "weight_decay": 0.1},
+        {"params": [p for p in other.parameters() if p.ndim == 1]},
+    ]
+    optimiser, again = torch.optim.SGD(groups, lr=changes.LR), Shuffler(64, 0)
+    for _ in range(10):
+        rows = again.take(8)
+        optimiser.zero_grad()
+        F.cross_entropy(other(x[rows]), y[rows]).backward()
+        optimiser.step()
+    for p, q in zip(net.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(p, q, rtol=1e-4, atol=1e-6)
+
+
+def test_dropping_keeps_the_mean_and_is_off_in_evaluation():
+    net = MLP((64, 400, 10), activation="sigmoid")
+    changes.dropping(net, 0.25, torch.Generator().manual_seed(0))
+    x = torch.randn(200, 64, generator=torch.Generator().manual_seed(1))
+    whole = torch.sigmoid(net.layers[0].linear(x))
+    dropped = net.train().layers[0](x)
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
+    assert (dropped.mean() / whole.mean()).item() == pytest.approx(1, abs=0.02)
+    torch.testing.assert_close(net.eval().layers[0](x), whole)
+
+
+def test_distortions_change_contrast_and_brightness_and_nothing_else():
+    x = torch.randn(500, 64, generator=torch.Generator().manual_seed(0))
+    out = changes.distorted(x, 0.3, torch.Generator().manual_seed(1))
+    for a, b in zip(x[:5], out[:5], strict=True):
+        assert abs(torch.corrcoef(torch.stack([a, b]))[0, 1]).item() == pytest.approx(1, abs=1e-5)
+    assert out.mean(1).std().item() == pytest.approx(math.hypot(0.3, x.mean(1).std()), rel=0.15)
+
+
+def test_fixed_batches_keep_their_company():
+    take = changes._fixed_batches(300, seed=4)
+    seen = [frozenset(take().tolist()) for _ in range(18)]  # two epochs of nine batches
+    assert len(set(seen)) == 9
+    assert set(seen[:9]) == set(seen[9:])
+    assert seen[:9] != seen[9:]
+
+
+def test_local_response_normalisation_divides_by_the_neighbours():
+    net = changes.SmallCNN(norm=False, lrn=True)
+    x = digits().x_train[:2]
+    h = torch.relu(net.convs[0](x.reshape(-1, 1, 8, 8)))
+    padded = F.pad(h.square(), (0, 0, 0, 0, 2, 2))
+    around = sum(padded[:, k : k + 12] for k in range(5))
+    h = h / (2 + 1e-4 / 5 * around) ** 0.75
+    h = torch.relu(net.convs[1](h))
+    layer = nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=2.0)
+    torch.testing.assert_close(net(x), net.head(layer(h).flatten(1)))
+
+
+# --- recomputed ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "cell", "key", "within"),
+    [
+        ("learning-rate", {"activation": "tanh", "net": "bn", "lr": 0.215443}, "accuracy", 0.03),
+        ("learning-rate", {"activation": "relu", "net": "plain", "lr": 0.1}, "accuracy", 0.03),
+        ("depth", {"activation": "sigmoid", "net": "plain", "depth": 5, "lr": 3}, "gradient", 0.1),
+        ("depth", {"activation": "tanh", "net": "bn", "depth": 5, "lr": 0.3}, "accuracy", 0.04),
+        ("seven-changes", {"variant": "decay-slow-150", "net": "bn"}, "test", 0.03),
+        ("seven-changes", {"variant": "lrn-on", "net": "plain"}, "test", 0.03),
+    ],
+)  # fmt: skip
+def test_one_run_of_each_sweep(name, cell, key, within):
+    stored = find(name, **cell, seed=0)
+    assert experiments.get(name).row({**cell, "seed": 0})[key] == pytest.approx(
+        stored[key], abs=within
+    )
+
+
+def test_the_first_steps_towards_the_headline():
+    cell = {"base": "relu-cautious", "run": "bn-x5", "seed": 0}
+    ours = experiments.get("steps-ratio").row({**cell, "steps": 60})
+    assert ours["accuracy"][:6] == pytest.approx(
+        find("steps-ratio", **cell)["accuracy"][:6], abs=0.03
+    )
+
+
+@pytest.mark.parametrize(("net", "holds"), [("bn", True), ("plain", False)])
+def test_orthogonal_steps_predict_the_weight_norm_with_bn_only(net, holds):
+    ours = experiments.get("weight-norm").row({"net": net, "lr": 1.0, "seed": 0, "steps": 100})
+    n = RECORDED.index(100) + 1
+    assert (ours["cosine"] < 1e-4) == holds
+    if holds:
+        assert ours["norm"][:n] == pytest.approx(ours["predicted"][:n], abs=1e-3)
+        assert ours["norm"][:n] == sorted(ours["norm"][:n])  # it can only grow
+
+
+# --- what the chapter says -----------------------------------------------------------------------
+
+
+def test_what_the_chapter_says_holds_with_a_margin():
+    """So that a recomputed result that contradicts the prose is noticed."""
+    bands = load("learning-rate")["summary"]["bands"]
+    for activation in ("sigmoid", "tanh", "relu"):
+        for threshold in ("80", "90", "95"):
+            plain, bn = (bands[f"{activation}-{n}"][threshold] for n in ("plain", "bn"))
+            assert bn["rates"] > plain["rates"]
+    assert bands["sigmoid-plain"]["90"]["rates"] == 0
+    deep = load("depth")["summary"]["trains_up_to"]
+    assert deep["sigmoid-plain"] < 10 < deep["sigmoid-bn"]
+    ratio = load("steps-ratio")["summary"]["by_base"]
+    assert ratio["relu-cautious"]["bn-x5"]["times_fewer"]["min"] > 3
+    assert ratio["relu-best"]["bn-x5"]["times_fewer"]["median"] < 2
+    for base in ("relu-best", "sigmoid-best"):
+        assert ratio[base]["bn-x30"]["reached"] == 0
+    for seed in range(5):
+        fixed, fresh = (
+            find("seven-changes", variant=f"shuffling-{k}", net="bn", seed=seed)["test"]
+            for k in ("fixed", "fresh")
+        )
+        assert fresh > fixed
+
+
+@pytest.mark.parametrize(
+    ("draw", "name", "medians"),
+    [
+        (benefits.accuracy_by_rate, "learning-rate", 6),
+        (benefits.accuracy_by_depth, "depth", 4),
+        (benefits.weight_norms, "weight-norm", 7),
+    ],
+)
+def test_stored_figures_are_small_fixed_and_draw_every_curve(draw, name, medians):
+    fig = draw(load(name))
+    assert len(fig.to_json()) < 100_000
+    axes = [fig.layout[k] for k in fig.layout.to_plotly_json() if k[1:].startswith("axis")]
+    assert all(axis.fixedrange and axis.range for axis in axes)
+    curves = [t for t in fig.data if t.name and not t.name.startswith("trains")]
+    assert len(curves) == medians
+    for trace in curves:
+        assert len(trace.x) == len(trace.y)

@@ -1,0 +1,103 @@
+"""Figures of the stored experiments: they draw the rows, on fixed axes, and nothing else."""
+
+import json
+from collections import Counter
+from statistics import median
+
+import numpy as np
+import pytest
+
+from bnviz import theme
+from bnviz.experiments import load
+from bnviz.figures import convergence, ics_measures, ioffe, whitening_cost
+
+FIGURES = {
+    "ioffe": lambda: ioffe.ioffe_figure_1(load("ioffe-figure-1")),
+    "ics": lambda: ics_measures.ics_measures(load("ics-measures")),
+    "map": lambda: convergence.convergence_map(load("convergence")),
+    "inside": lambda: convergence.inside_map(load("convergence")),
+    "relu": lambda: convergence.convergence_map(load("convergence-tanh-relu"), "relu"),
+    "inside tanh": lambda: convergence.inside_map(load("convergence-tanh-relu"), "tanh"),
+    "whitening": lambda: whitening_cost.whitening_cost(load("whitening-cost")),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_is_small_fixed_and_in_the_style_of_the_book(name):
+    fig = FIGURES[name]()
+    assert len(fig.to_json()) < 100_000  # the most that a cell of a notebook may hold
+    assert fig.layout.template.layout.font.family == theme.template()["layout"]["font"]["family"]
+    axes = [fig.layout[k] for k in fig.layout.to_plotly_json() if k[1:].startswith("axis")]
+    assert axes
+    assert all(axis.fixedrange for axis in axes)
+    assert json.loads(fig.to_json())["layout"]["height"] <= 640
+
+
+def trace(fig, **wanted):
+    (found,) = (t for t in fig.data if all(t[k] == v for k, v in wanted.items()))
+    return found
+
+
+def test_figure_1_shows_the_median_of_the_seeds():
+    result = load("ioffe-figure-1")
+    fig = ioffe.ioffe_figure_1(result)
+    for net, label in (("plain", "without BN"), ("bn", "with BN")):
+        runs = [r["accuracy"] for r in result["rows"] if (r["net"], r["lr"]) == (net, 0.5)]
+        assert trace(fig, name=label).y == pytest.approx(np.median(runs, axis=0))
+    ranges = {tuple(fig.layout[f"yaxis{k}"].range) for k in (2, 3)}
+    assert len(ranges) == 1  # one axis for both networks
+
+
+def test_the_measures_are_those_of_the_rows():
+    result = load("ics-measures")
+    fig = ics_measures.ics_measures(result, ("relu", "tanh-slow"))
+    rows = [r for r in result["rows"] if (r["setting"], r["net"]) == ("relu", "noisy")]
+    drift = [median(r["w1_late"][k] / r["std_late"][k] for r in rows) for k in range(5)]
+    cosine = [median(r["cosine_late"][k] for r in rows) for k in range(5)]
+    shown = [t for t in fig.data if t.name == "noisy BN" and t.mode == "lines+markers"]
+    assert shown[0].y == pytest.approx(drift)
+    assert shown[1].y == pytest.approx(cosine)
+    every = [v for t in fig.data for v in t.y]
+    assert len(every) == 3 * 2 * 2 * 5 * (1 + 5)  # nets, panels, layers, median and seeds
+
+
+@pytest.mark.parametrize(("net", "index"), [("plain", 0), ("bn", 1)])
+def test_the_map_names_the_class_of_most_seeds(net, index):
+    result = load("convergence")
+    heat = [t for t in convergence.convergence_map(result).data if t.type == "heatmap"][index]
+    letters = {"converged": "C", "slow": "L", "stuck": "S", "oscillating": "O", "diverged": "D"}
+    for i, scale in enumerate(heat.y):
+        for j, lr in enumerate(heat.x):
+            classes = Counter(
+                r["class"]
+                for r in result["rows"]
+                if (r["net"], r["lr"], r["scale"]) == (net, float(lr), float(scale))
+            )
+            most = max(classes.values())
+            letter, _, share = heat.text[i][j].removeprefix("<b>").partition("</b>")
+            assert letter in [letters[name] for name, k in classes.items() if k == most]
+            assert share.strip() == ("" if most == 5 else f"{most}/5")
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_every_mark_is_inside_the_axes(activation):
+    result = load("convergence-tanh-relu")
+    fig = convergence.inside_map(result, activation)
+    finite = [
+        r for r in result["rows"] if r["activation"] == activation and r["width5"] is not None
+    ]
+    assert sum(len(t.x) for t in fig.data) == len(finite)
+    for values, axis in (("x", fig.layout.xaxis), ("y", fig.layout.yaxis)):
+        shown = np.log10([v for t in fig.data for v in t[values]])
+        assert axis.range[0] < shown.min()
+        assert shown.max() < axis.range[1]
+
+
+def test_every_run_is_a_mark():
+    result = load("convergence")
+    fig = convergence.inside_map(result)
+    assert sum(len(t.x) for t in fig.data) == 480
+    shown = [t.name for t in fig.data if t.showlegend]
+    assert len(shown) == len(set(shown)) == len({r["class"] for r in result["rows"]})
+    symbols = {(t.name, t.marker.symbol) for t in fig.data}
+    assert len({s for _, s in symbols}) == len({n for n, _ in symbols})  # never colour alone
