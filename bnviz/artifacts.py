@@ -84,10 +84,8 @@ def _homes(explorer: Explorer) -> set[str]:
     """Names of the modules in which the functions and the figure itself are defined."""
     functions = [getattr(explorer, name, None) for name in _FUNCTIONS]
     homes = {_unwrapped(f).__module__ for f in functions if f is not None}
-    for name, module in list(sys.modules.items()):
-        if name.startswith("bnviz.") and any(v is explorer for v in vars(module).values()):
-            homes.add(name)
-    return homes
+    home = f"bnviz.explorers.{explorer.name.replace('-', '_')}"
+    return homes | ({home} & set(sys.modules))
 
 
 def _unwrapped(function):

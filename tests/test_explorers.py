@@ -12,7 +12,7 @@ from bnviz import explorers
 from bnviz.controls import Choice, Slider, Toggle
 from bnviz.explorer import Explorer, Simulation
 from bnviz.prng import Shuffler
-from tests.twin import assert_agree, corners, differing, grid, layout, twin
+from tests.twin import assert_agree, corners, differing, first_outputs, grid, layout, twin
 
 every_figure = pytest.mark.parametrize("name", explorers.names())
 SIMULATIONS = [n for n in explorers.names() if isinstance(explorers.get(n), Simulation)]
@@ -45,19 +45,6 @@ DIVERGING = {
 }
 
 
-def outputs_of(explorer: Explorer, values: dict) -> dict[str, torch.Tensor]:
-    """Everything a host gets to bind: of a Simulation, the first step's outputs and `observe`."""
-    if not isinstance(explorer, Simulation):
-        return explorer.outputs(**values)
-    controls = explorer.tensors(values)
-    with torch.no_grad():
-        state = explorer.initial(torch.tensor(0.0), **controls)
-        rows = Shuffler(explorer.rows, 0).take(round(float(controls["batch"])))
-        _, outputs = explorer.step(state, rows, **controls)
-        observed = explorer.observe(state, **controls) if explorer.observe else {}
-    return outputs | observed
-
-
 # --- as data -------------------------------------------------------------------------------------
 
 
@@ -85,7 +72,7 @@ def test_the_template_is_a_plotly_figure_and_every_axis_is_fixed(name):
 @every_figure
 def test_every_binding_fits_its_trace(name):
     explorer = explorers.get(name)
-    outputs = outputs_of(explorer, {})
+    outputs = first_outputs(explorer, {})
     traces = {trace.uid: trace for trace in go.Figure(explorer.figure).data}
     lengths = {uid: {} for uid in traces}
     for binding in explorer.bindings:
@@ -121,7 +108,7 @@ def _values_of(explorer: Explorer, name: str) -> tuple:
 @pytest.mark.parametrize("fill", [None, float("nan"), float("inf")])
 def test_the_readout_fills_in(name, fill):
     explorer = explorers.get(name)
-    outputs = outputs_of(explorer, {})
+    outputs = first_outputs(explorer, {})
     if fill is not None:
         outputs = {k: torch.full_like(v, fill) for k, v in outputs.items()}
     text = explorer.say(explorer.numbers({}), outputs)
@@ -136,7 +123,7 @@ def test_the_readout_fills_in(name, fill):
 @every_figure
 def test_same_values_give_the_same_outputs(name):
     explorer = explorers.get(name)
-    first, second = outputs_of(explorer, {}), outputs_of(explorer, {})
+    first, second = first_outputs(explorer, {}), first_outputs(explorer, {})
     for key, value in first.items():
         assert torch.equal(value.nan_to_num(), second[key].nan_to_num()), key
 

@@ -21,6 +21,7 @@ from bnviz.hosts import _cells
 from bnviz.hosts._loop import interrupt_all
 from bnviz.hosts._widgets import slider_text
 from bnviz.prng import Shuffler
+from tests.twin import first_outputs
 
 NAMES = explorers.names()
 SIMULATIONS = [name for name in NAMES if isinstance(explorers.get(name), Simulation)]
@@ -157,12 +158,15 @@ def extremes(explorer: Explorer) -> tuple[dict, dict]:
 
 
 def plain_loop(simulation: Simulation, seed: int, steps: int, **values) -> list[dict]:
-    """A Simulation's outputs step by step, without any host."""
+    """A Simulation's outputs step by step, those of `observe` among them, without any host."""
     controls, rows = simulation.tensors(values), Shuffler(simulation.rows, seed)
     m = int(simulation.numbers(values)["batch"])
     state, outputs = simulation.initial(torch.tensor(float(seed)), **controls), []
-    for _ in range(steps):
+    for number in range(1, steps + 1):
         state, new = simulation.step(state, rows.take(m), **controls)
+        if simulation.observe and number % simulation.every == 0:
+            with torch.no_grad():
+                new |= simulation.observe(state, **controls)
         outputs.append(new)
     return outputs
 
@@ -244,23 +248,9 @@ def test_extreme_controls_draw_what_pytorch_computes(name):
     assert isinstance(fig.figure, go.FigureWidget)
     for values in extremes(fig.explorer):
         fig.set(**values)
-        if isinstance(fig.explorer, Simulation):
-            outputs = plain_loop(fig.explorer, 0, 1, **values)[0] | at_the_start(
-                fig.explorer, values
-            )
-        else:
-            outputs = fig.explorer.outputs(**values)
-        drawn_as(fig, outputs)
+        drawn_as(fig, first_outputs(fig.explorer, values))
         assert fig.values == values
     fig.close()
-
-
-def at_the_start(simulation: Simulation, values: dict) -> dict[str, torch.Tensor]:
-    """What `observe` says of the initial state."""
-    controls = simulation.tensors(values)
-    with torch.no_grad():
-        state = simulation.initial(torch.tensor(0.0), **controls)
-        return simulation.observe(state, **controls) if simulation.observe else {}
 
 
 def test_two_dimensional_output_is_drawn_row_by_row():
@@ -405,7 +395,7 @@ def test_another_layer_and_unit_are_shown_of_the_same_run():
 @every_simulation
 def test_simulation_begins_with_a_look_at_the_first_step(name):
     fig = show(name)
-    drawn_as(fig, plain_loop(fig.explorer, 0, 1)[0])
+    drawn_as(fig, first_outputs(fig.explorer, {}))
     assert fig.number == 0
     assert all(
         len(h) == 0 for h in (trace(fig, b.trace).x for b in fig.explorer.bindings if b.append)

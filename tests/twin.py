@@ -21,8 +21,9 @@ import torch
 
 from bnviz import artifacts, drawing, explorers
 from bnviz.controls import Choice, Slider
-from bnviz.explorer import Explorer
+from bnviz.explorer import Explorer, Simulation
 from bnviz.export import layout_of
+from bnviz.prng import Shuffler
 
 TOLERANCE, AT_CORNERS = 1e-5, 1e-3
 ROWS = ("_density", "_share", "_heat")  # rows of bins
@@ -74,6 +75,18 @@ def layout(name: str):
 def first_drawing(name: str) -> drawing.Drawing:
     """What a reader sees first; for a Simulation it takes a run of some hundred steps."""
     return drawing.first(explorers.get(name))
+
+
+def first_outputs(explorer: Explorer, values: dict) -> dict[str, torch.Tensor]:
+    """All that a host binds at first: of a Simulation, the first step's outputs and `observe`."""
+    if not isinstance(explorer, Simulation):
+        return explorer.outputs(**values)
+    controls = explorer.tensors(values)
+    with torch.no_grad():
+        state = explorer.initial(torch.tensor(0.0), **controls)
+        rows = Shuffler(explorer.rows, 0).take(round(float(controls["batch"])))
+        _, outputs = explorer.step(state, rows, **controls)
+        return outputs | (explorer.observe(state, **controls) if explorer.observe else {})
 
 
 def grid(explorer: Explorer) -> Iterator[dict]:

@@ -40,10 +40,11 @@ def _array(value: Tensor):
 
 
 def _over_time(binding: Binding, history: History, places: Places) -> dict:
-    columns = history.values(*places.get(binding, ()))  # (columns,) or (columns, bins)
-    if columns.ndim == 2:
-        columns = list(np.ascontiguousarray(columns.T))  # bins rows of (columns,)
-    return {"x": history.steps().astype(np.float32), binding.attribute: columns}
+    """As bytes, which travel only from contiguous arrays."""
+    values = history.values(*places.get(binding, ()))  # (columns,) or (columns, bins)
+    values = np.ascontiguousarray(values.T)
+    shown = list(values) if values.ndim == 2 else values  # bins rows of (columns,)
+    return {"x": history.steps().astype(np.float32), binding.attribute: shown}
 
 
 class Canvas:

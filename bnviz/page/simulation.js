@@ -208,8 +208,7 @@ export class Simulation extends Explorer {
     this.playing = true;
     this.playButton.textContent = "Pause";
     this.said.setAttribute("aria-live", "off"); // it would never stop talking
-    if (!this.began) await this.restart();
-    else await this.starting;
+    await (this.began ? this.starting : this.restart());
     this.go();
   }
 
@@ -222,7 +221,7 @@ export class Simulation extends Explorer {
 
   async single() {
     this.pause();
-    if (!this.began) await this.restart();
+    await (this.began ? this.starting : this.restart());
     await this.advance(1, 0);
   }
 
@@ -269,7 +268,7 @@ export class Simulation extends Explorer {
       const rest = Object.keys(this.spec.watch).length > this.diverged.size;
       this.note.textContent =
         `${called} diverged at step ${number}: its numbers are no longer finite. ` +
-        (rest ? "Play goes on with the other; " : "") +
+        (rest ? "Play goes on with the rest; " : "") +
         "Reset begins again, best with a smaller learning rate or initial scale.";
     }
   }
@@ -314,9 +313,10 @@ export class Simulation extends Explorer {
     this.react();
   }
 
-  show() {
+  /** The step that is drawn, not one that waits for its frame. */
+  counted() {
     this.node.dataset.step = String(this.number);
     this.counter.textContent = `step ${this.number}`;
-    super.show();
+    super.counted();
   }
 }
