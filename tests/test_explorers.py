@@ -30,9 +30,12 @@ CALM = {
     "broken-batchnorm": {"lr": 0.02},
     "learning-rate": {"lr": 0.03, "scale": 1.0},
     "landscape": {"activation": "tanh", "lr": 0.05, "scale": 1.0},
-    "landscape-linear": {"lr": 0.0001},
+    "landscape-linear": {"lr": 0.0003, "scale": 1.0},
     "loss-surface": {"activation": "tanh", "lr": 0.05, "scale": 1.0},
 }
+# No path is calm: PyTorch against PyTorch with one rounding error in the first weights is 1e-4 off
+# in the loss after 200 steps. Each step begins from the same state in both programs instead.
+RESTLESS = ("landscape-linear",)
 # Values at which one network leaves the finite numbers, and what `watch` calls it.
 DIVERGING = {
     "drift": ({"activation": "relu", "lr": 5.0, "scale": 4.0}, ["without BN"]),
@@ -204,6 +207,8 @@ def test_two_hundred_steps_with_moving_controls_agree(name):
     for number, values in enumerate(moving_controls(simulation, 200), start=1):
         controls = simulation.tensors(values)
         rows = shuffler.take(round(float(controls["batch"])))
+        if name in RESTLESS:
+            theirs = pack(state).numpy()
         state, outputs = simulation.step(state, rows, **controls)
         step = other.run("step", values, state=theirs, rows=rows.numpy())
         theirs = step.pop("next_state")
