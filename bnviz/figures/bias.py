@@ -76,7 +76,7 @@ def _axes(k: int, domain, rows, span, heights) -> dict:
             "domain": list(domain),
             "anchor": f"y{_suffix(k)}",
             "range": list(span),
-            "tickvals": [-10, -4, 0, 4, 10],
+            "tickvals": [-10, -5, 0, 5, 10],
             "fixedrange": True,
             "zeroline": True,
         },

@@ -68,11 +68,11 @@ def _layout(units: int, companies: int, off: float, ratio: float, top: float) ->
         "loss": ({**time, "title": {"text": "training step"}}, {"range": [0, top]}),
         "test": ({**time, "title": {"text": "training step"}}, {"range": [0, top]}),
         "out": (
-            {"range": [-off, off], "nticks": 5, "title": {"text": "mean of a unit"}},
+            {"range": [-1.04 * off, 1.04 * off], "nticks": 5, "title": {"text": "mean (up: std)"}},
             {"range": [0, 2.05], "nticks": 5},
         ),
         "running": (
-            {"range": [-1.04 * off, 1.04 * off], "nticks": 5, "title": {"text": "mean: off by"}},
+            {"range": [-1.04 * off, 1.04 * off], "nticks": 5, "title": {"text": "mean off by (up: std ×)"}},
             {
                 "type": "log",
                 "range": [-log, log],
@@ -81,7 +81,7 @@ def _layout(units: int, companies: int, off: float, ratio: float, top: float) ->
             },
         ),
         "company": (
-            {"range": [0, companies + 1], "nticks": 4, "title": {"text": "in test batch no."}},
+            {"range": [0, companies + 1], "nticks": 4, "title": {"text": "test batch (up: probability)"}},
             {"range": [-0.02, 1.04], "nticks": 5},
         ),
         "shift": (
