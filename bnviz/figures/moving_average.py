@@ -92,8 +92,10 @@ def _layout(batches: int, end: int) -> dict:
             "nticks": 5,
             "fixedrange": True,
         }
-        place = (0, "bottom") if name == "weights" else (0.005, "top")  # the weights may fill theirs
-        layout["annotations"].append(note(titles[name], place[0], top, "left", place[1]))
+        x, side = (
+            (0, "bottom") if name == "weights" else (0.005, "top")
+        )  # they may fill their panel
+        layout["annotations"].append(note(titles[name], x, top, "left", side))
         if name != "weights":
             layout["shapes"].append(_line(batches, n))
     layout["xaxis3"]["title"] = {"text": "batch of the stream"}
