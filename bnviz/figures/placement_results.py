@@ -77,7 +77,8 @@ def shifted_maps(maps: dict[str, tuple]) -> go.Figure:
     for j, title in enumerate(titles, start=1):
         shift = f"<b>{title}</b>" if title == "difference" else f"shift <b>{title}</b>"
         fig.add_annotation(_head(shift), row=1, col=j)
-    bare = {"showticklabels": False, "showgrid": False, "zeroline": False, "ticks": ""}
+    bare = {"showticklabels": False, "showgrid": False, "zeroline": False, "ticks": "",
+            "showline": True, "mirror": True}  # fmt: skip
     fig.update_yaxes(autorange="reversed", fixedrange=True, **bare)
     fig.update_xaxes(fixedrange=True, constrain="domain", **bare)
     return fig.update_layout(
@@ -85,7 +86,7 @@ def shifted_maps(maps: dict[str, tuple]) -> go.Figure:
         height=400,
         margin={"l": 10, "r": 10, "t": 26, "b": 30},
         coloraxis={
-            "colorscale": theme.SIGNED_SCALE, "cmin": -4, "cmax": 4,
+            "colorscale": theme.SIGNED_FULL_SCALE, "cmin": -4, "cmax": 4,
             "colorbar": {"thickness": 10, "title": {"text": "value", "font": {"size": 12}}},
         },
     )  # fmt: skip
