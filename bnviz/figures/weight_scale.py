@@ -119,8 +119,8 @@ def _words() -> list[dict]:
     )
     words = [note(t, x[0], y[1] + 0.006, "left", "bottom") for t, x, y in heads]
     labels = (
-        ("● output", -3.3, "left", theme.SECOND),
-        ("◆ 1/a law", 3.3, "right", theme.THIRD),
+        ("● out", -3.3, "left", theme.SECOND),
+        ("◆ 1/a", 3.3, "right", theme.THIRD),
     )
     for text, x, side, colour in labels:  # down where no curve comes but at a = 1
         word = note(f"<b>{text}</b>", x, -11.4, side, "middle", colour)
