@@ -99,7 +99,7 @@ FOLDING = Explorer(
         Binding("one", "one", "y"),
     ),
     readout=(
-        "The unit's weights are multiplied by γ/√(σ² + ε) = {factor:.3f}; its new bias is "
+        "Folding multiplies the unit's weights by {factor:.3f}; its new bias is "
         "{folded_bias:.3f}. Largest difference between the two ways, over all units and inputs: "
         "{difference:.3f}."
     ),
