@@ -75,3 +75,14 @@ if (location.hash.includes("?")) {
   const name = location.hash.slice(1).split("?")[0];
   document.querySelector(`figure.bnviz[data-explorer="${CSS.escape(name)}"]`)?.scrollIntoView();
 }
+
+/* Paper is light, whatever the screen is. */
+let onScreen = null;
+addEventListener("beforeprint", () => {
+  onScreen = document.documentElement.dataset.theme;
+  document.documentElement.dataset.theme = "light";
+  figures.forEach((figure) => figure.rest());
+});
+addEventListener("afterprint", () => {
+  document.documentElement.dataset.theme = onScreen;
+});

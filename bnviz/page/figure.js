@@ -50,16 +50,22 @@ export class Explorer {
     this.note = this.node.querySelector(".bnviz-note");
     this.note.textContent = "";
     this.note.setAttribute("role", "status");
-    this.heading = element("p", { className: "bnviz-title" }, title);
+    this.heading = element("p", { className: "bnviz-title" }, this.titled(title));
     this.tools = element("div", { className: "bnviz-tools" }, ...this.buttons());
     this.node.setAttribute("role", "group");
-    this.node.setAttribute("aria-label", title);
+    this.node.setAttribute("aria-label", this.titled(title));
     this.node.id ||= name;
     this.plot.append(...this.node.querySelectorAll(".bnviz-poster"));
     this.node.prepend(this.heading, this.tools, this.controls.root, this.plot, this.readout, this.said, this.note);
     for (const event of ["pointerdown", "focusin"]) {
       this.node.addEventListener(event, () => this.wake(), { once: true });
     }
+  }
+
+  /** With the figure's number, if it has one. */
+  titled(title) {
+    const { number } = this.node.dataset;
+    return number ? `${number}. ${title}` : title;
   }
 
   buttons() {
