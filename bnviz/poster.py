@@ -23,7 +23,8 @@ _HEIGHT = 450
 _MARGIN = {"l": 80, "r": 80, "t": 100, "b": 80}  # plotly's own
 _LETTER = _frames.LETTER
 # Invisible, and unused in the book: they become tags in the SVG.
-_TAGS = {"<b>": "\u2061", "</b>": "\u2062", "<sub>": "\u2063", "</sub>": "\u2064"}
+_TAGS = {"<b>": "\u2061", "</b>": "\u2062"}
+_TAGS |= {"<sub>": "\u2063", "</sub>": "\u2064", "<sup>": "\u206a", "</sup>": "\u206b"}
 _RC = {"svg.fonttype": "none", "svg.hashsalt": "bnviz", "text.parse_math": False}
 
 
@@ -210,8 +211,11 @@ class _Canvas:
         family = self.look["font"]["family"].replace('"', "'")
         text = re.sub(r"(font-family: |font: [^;\"]*px )[^;\"]+", rf"\1{family}", file.getvalue())
         text = re.sub(r"(?<=[ \"(])(-?\d+\.\d\d)\d+", r"\1", text)  # hundredths of a pixel will do
-        low = r'<tspan dy="3" style="font-size: 75%">\1</tspan><tspan dy="-3">\2</tspan>'
-        text = re.sub("\u2063(.*?)\u2064([^<\u2062\u2063]*)", low, text)
+        for tag, down in (("sub", 3), ("sup", -4)):  # what follows comes back to the line
+            small = f'<tspan dy="{down}" style="font-size: 75%">\\1</tspan>'
+            start, end = _TAGS[f"<{tag}>"], _TAGS[f"</{tag}>"]
+            marked = f"{start}(.*?){end}([^<{''.join(_TAGS.values())}]*)"
+            text = re.sub(marked, rf'{small}<tspan dy="{-down}">\2</tspan>', text)
         text = text.replace(_TAGS["<b>"], '<tspan style="font-weight: bold">')
         text = text.replace(_TAGS["</b>"], "</tspan>")
         text = re.sub(r"<!DOCTYPE[^>]*>\s*", "", text)  # it names an address

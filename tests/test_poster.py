@@ -282,15 +282,16 @@ def test_a_part_of_a_text_may_be_bold():
     assert bold.tail == ": both"
 
 
-def test_a_subscript_stands_lower_and_what_follows_does_not():
-    word = {"text": "<b>μ<sub>B</sub>, in σ</b>", "x": 0, "y": 1, "showarrow": False}
+@pytest.mark.parametrize(("tag", "side"), [("sub", 1), ("sup", -1)])
+def test_a_subscript_stands_lower_and_what_follows_does_not(tag, side):
+    word = {"text": f"<b>μ<{tag}>B</{tag}>, in σ</b>", "x": 0, "y": 1, "showarrow": False}
     (text,) = (
         t for t in draw(annotations=[word]).iter(f"{SVG}text") if "μ" in "".join(t.itertext())
     )
     (bold,) = text
     low, after = bold
     assert [bold.text, low.text, after.text] == ["μ", "B", ", in σ"]
-    assert float(low.get("dy")) == -float(after.get("dy")) > 0
+    assert side * float(low.get("dy")) == -side * float(after.get("dy")) > 0
 
 
 def test_a_grid_runs_through_every_subplot_of_its_axis_but_not_between_bars():
