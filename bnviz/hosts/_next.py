@@ -13,12 +13,12 @@ __all__ = ["announce", "collect_cards"]
 def collect_cards(app: Sphinx, env) -> None:
     """The first sentence of each card on the landing page, by the page to which the card leads."""
     app.bnviz_cards = {}
-    landing = env.toctree_includes.get(env.config.root_doc, ()) and env.config.root_doc
-    for card in env.get_doctree(landing).findall(_is_card) if landing else ():
-        words = [p.astext() for p in card.findall(nodes.paragraph) if "sd-card-text" in p["classes"]]
+    landing = env.config.root_doc
+    for card in env.get_doctree(landing).findall(_is_card):
+        texts = [p for p in card.findall(nodes.paragraph) if "sd-card-text" in p["classes"]]
         for link in card.findall(pending_xref):
             page = str(PurePosixPath(landing).parent / link["reftarget"])
-            app.bnviz_cards[page] = _first_sentence(" ".join(words))
+            app.bnviz_cards[page] = _first_sentence(" ".join(p.astext() for p in texts))
 
 
 def _is_card(node: nodes.Node) -> bool:

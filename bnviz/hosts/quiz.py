@@ -85,8 +85,8 @@ def _open_quiz(writer, node: Quiz) -> None:
 
 
 def _open_option(writer, node: Option) -> None:
-    kind = "right" if node["right"] else "wrong"
-    writer.body.append(f'<details class="bnviz-option bnviz-{kind}" name="{node["name"]}"><summary>')
+    kind, name = "right" if node["right"] else "wrong", node["name"]
+    writer.body.append(f'<details class="bnviz-option bnviz-{kind}" name="{name}"><summary>')
     node[0].replace_self(nodes.inline("", "", *node[0].children))
 
 

@@ -77,12 +77,13 @@ if (location.hash.includes("?")) {
 }
 
 /* Paper is light, whatever the screen is. */
-let onScreen = null;
+let onScreen = "";
 addEventListener("beforeprint", () => {
-  onScreen = document.documentElement.dataset.theme;
+  onScreen ||= document.documentElement.dataset.theme;
   document.documentElement.dataset.theme = "light";
   figures.forEach((figure) => figure.rest());
 });
 addEventListener("afterprint", () => {
-  document.documentElement.dataset.theme = onScreen;
+  document.documentElement.dataset.theme = onScreen || document.documentElement.dataset.theme;
+  onScreen = "";
 });
