@@ -1,6 +1,6 @@
 """Run the book's notebooks and store their outputs clean: `python -m bnviz.notebooks [PATH ...]`.
 
-The first code cell of each is `bnviz/colab_cell.py`, which does nothing outside Google Colab. With
+The first code cell of each is `bnviz/_colab_cell.py`, which does nothing outside Google Colab. With
 `--check` nothing runs: it only says what a stored notebook must not hold.
 """
 
@@ -21,7 +21,7 @@ __all__ = ["clean", "find", "for_colab", "problems", "run"]
 _BOOK = Path("book")
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 _DRAWING = "application/vnd.plotly.v1+json"
-_COLAB = Path(__file__).with_name("colab_cell.py").read_text(encoding="utf-8").strip()
+_COLAB = Path(__file__).with_name("_colab_cell.py").read_text(encoding="utf-8").strip()
 _COLAB_LOOKS = {"tags": ["remove-cell"], "jupyter": {"source_hidden": True}, "cellView": "form"}
 _CELL_SECONDS = 600
 _OUTPUT_BYTES = 100_000
@@ -125,7 +125,7 @@ def _notebook_problems(notebook: NotebookNode, size: int) -> Iterator[str]:
     if kernel != "python3":
         yield f"its kernel is {kernel!r}, not 'python3'"
     if for_colab(notebook) != notebook:
-        yield "its first code cell is not that of bnviz/colab_cell.py"
+        yield "its first code cell is not that of bnviz/_colab_cell.py"
     if "widgets" in notebook.metadata:
         yield "holds widget state"
     elif clean(notebook).metadata != notebook.metadata:

@@ -12,7 +12,7 @@ import pytest
 
 from bnviz import notebooks, show
 
-CELL = Path(notebooks.__file__).with_name("colab_cell.py")
+CELL = Path(notebooks.__file__).with_name("_colab_cell.py")
 ADDRESS = "https%3A%2F%2Fgithub.com%2Fowner%2Fmy.book%2Fblob%2Fmain%2Fbook%2Fa.ipynb"
 OPENED = f'[{{"path": "fileId={ADDRESS}"}}]'
 

@@ -92,7 +92,7 @@ def _open_option(writer, node: Option) -> None:
 
 def _open_feedback(writer, node: Feedback) -> None:
     said = _SAID[node["right"]]
-    writer.body.append(f'</summary><div class="bnviz-feedback"><p><b>{said}</b></p>\n')
+    writer.body.append(f'</summary><div class="bnviz-feedback"><p><b>{said}</b></p> ')
 
 
 def _close(tag: str):
