@@ -183,6 +183,7 @@ export class Explorer {
 
   /** Draw at the next frame, cheaply; plotly follows when things have come to rest. */
   show() {
+    clearTimeout(this.resting);
     this.frame ??= requestAnimationFrame(() => {
       this.frame = undefined;
       this.prepare();
@@ -190,9 +191,9 @@ export class Explorer {
       else this.react();
       this.say();
       this.counted();
+      // from here, not from the request: a frame may come late, and nothing may be painted after
+      this.resting = setTimeout(() => this.rest(), REST);
     });
-    clearTimeout(this.resting);
-    this.resting = setTimeout(() => this.rest(), REST);
   }
 
   /** One more drawn update, for those who watch from outside. */
