@@ -25,7 +25,7 @@ LINKS = {  # what stands behind #, and the values that a reader sees then
     "many names": ("?" + "&".join(f"n{k}={k}" for k in range(5_000)) + "&beta=1", {"beta": 1.0}),
     "a broken escape": ("?gamma=2&beta=%E0%A4%A", {"gamma": 2.0}),
     "escaped by a program": (quote("?gamma=2&beta=1"), {"gamma": 2.0, "beta": 1.0}),
-    "two questions": ("?gamma=2?beta=1", {}),
+    "two questions": ("?gamma=2?beta=1", {"gamma": 2.0}),
     "a toggle that is neither": ("?identity=maybe&gamma=2", {"gamma": 2.0}),
     "an element": (f"?gamma={IMAGE}&{IMAGE}=1", {}),
     "an escaped element": (f"?gamma={quote(IMAGE)}&beta={quote(SCRIPT)}", {}),
@@ -48,7 +48,9 @@ def test_a_link_gives_the_values_that_make_sense_and_nothing_else(browser, book_
                 figure.press("reset")
                 reader.page.evaluate("hash => { location.hash = hash }", NAME + query)
             wanted = explorer.numbers(values)
-            found = "input => input.type === 'checkbox' ? Number(input.checked) : Number(input.value)"
+            found = (
+                "input => input.type === 'checkbox' ? Number(input.checked) : Number(input.value)"
+            )
             for control in explorer.controls[:2]:
                 shown = figure.root.locator(f"[name={control.name}]").evaluate(found)
                 assert shown == pytest.approx(wanted[control.name]), called

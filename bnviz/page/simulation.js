@@ -141,7 +141,7 @@ export class Simulation extends Explorer {
     try {
       this.wanted = null; // what the controls say until here, the start shows
       const outputs = await ask("start", { ...this.details(), seed: this.seedNumber(), rows });
-      if (run !== this.run) return;
+      if (run !== this.run || this.node.dataset.state !== "live") return;
       this.number = 0;
       this.diverged.clear();
       this.note.textContent = "";
@@ -246,6 +246,10 @@ export class Simulation extends Explorer {
     if (this.looping) return;
     this.looping = true;
     while (this.playing && this.visible && !document.hidden && this.node.dataset.state === "live") {
+      if (this.starting) {
+        await this.starting;
+        continue;
+      }
       const { steps, pause } = SPEEDS[this.speed.value] ?? SPEEDS.normal;
       const shown = new Promise((resolve) => requestAnimationFrame(resolve));
       await this.advance(steps, BUDGET);
