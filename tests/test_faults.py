@@ -202,7 +202,8 @@ def test_back_and_forward_show_a_picture_that_fits_its_controls(browser, book_ur
 
 def test_a_hidden_tab_trains_no_further_and_goes_on_when_it_is_shown(browser, book_url):
     hide = (
-        "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
+        "hidden => {"
+        " Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
         " document.dispatchEvent(new Event('visibilitychange')); }"
     )
     with reading(browser, book_url) as reader:

@@ -48,12 +48,9 @@ def test_a_link_gives_the_values_that_make_sense_and_nothing_else(browser, book_
                 figure.press("reset")
                 reader.page.evaluate("hash => { location.hash = hash }", NAME + query)
             wanted = explorer.numbers(values)
-            found = (
-                "input => input.type === 'checkbox' ? Number(input.checked) : Number(input.value)"
-            )
             for control in explorer.controls[:2]:
-                shown = figure.root.locator(f"[name={control.name}]").evaluate(found)
-                assert shown == pytest.approx(wanted[control.name]), called
+                shown = figure.root.locator(f"[name={control.name}]").input_value()
+                assert float(shown) == pytest.approx(wanted[control.name]), called
             assert figure.evaluate("node.dataset.state") == "live", called
         assert reader.page.evaluate("window.injected") is None
         figure.move("gamma", -2)
@@ -90,8 +87,8 @@ def test_a_link_to_a_figure_far_down_brings_the_reader_there(browser, book_url):
         reader.open(PAGE)
         reader.page.evaluate("location.hash = 'axes?layer=0'")
         reader.page.wait_for_function(
-            "(() => { const box = document.querySelector('[data-explorer=axes]')"
-            ".getBoundingClientRect(); return box.top < innerHeight && box.bottom > 0; })()"
+            "() => { const box = document.querySelector('[data-explorer=axes]')"
+            ".getBoundingClientRect(); return box.top < innerHeight && box.bottom > 0; }"
         )
 
 
