@@ -48,7 +48,7 @@ def policy(html: str) -> str:
 
 
 def guarded(html: str) -> str:
-    """The page with its policy as the first thing after its encoding; once, however often called."""
+    """The page with its policy right after its encoding: one, however often it is called."""
     html = _META.sub("", html)
     element = f'<meta http-equiv="Content-Security-Policy" content="{escape(policy(html))}">'
     return re.sub(r"(<head>\s*<meta charset=[^>]*>)", rf"\1\n    {element}", html, count=1)
