@@ -192,10 +192,13 @@ def _markers(ax, trace: dict, px, py):
         colours = scale.colours(np.array(colour, dtype=float)) / 255
     symbol = str(marker.get("symbol", "circle"))
     hollow = symbol.endswith("-open")
-    face = {"facecolors": "none", "edgecolors": colours} if hollow else {"color": colours}
+    rim = marker.get("line", {})
+    width = 1.5 if hollow else rim.get("width", 0)
+    edge = rgba(rim["color"], alpha) if width and not hollow else colours
+    face = {"facecolors": "none" if hollow else colours, "edgecolors": edge}
     size = np.square(np.array(marker.get("size", 6), dtype=float))
     shape = _SYMBOLS.get(symbol.removesuffix("-open"), "o")
-    return ax.scatter(px, py, s=size, marker=shape, linewidths=1.5 if hollow else 0, **face)
+    return ax.scatter(px, py, s=size, marker=shape, linewidths=width, **face)
 
 
 def _area(fill: str, px, py, x: Axis, y: Axis, below: dict | None) -> np.ndarray:

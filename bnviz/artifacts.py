@@ -1,10 +1,11 @@
-"""Exported graphs, kept in a cache by content: a figure that has not changed costs nothing.
+"""Graphs and first drawings, in a cache by content: a figure that has not changed costs nothing.
 
-An entry is one gzipped ONNX file, `drift.step.<key>.onnx.gz`. Its key is a hash of all that the
-graph depends on; gzip's own checksum tells a damaged file, which is then exported again.
+An entry is one gzipped file, `drift.step.<key>.onnx.gz` or `drift.first.<key>.json.gz`. Its key is
+a hash of all that it depends on; gzip's own checksum tells a damaged file, which is made again.
 """
 
 import contextlib
+import dataclasses
 import functools
 import gzip
 import hashlib
@@ -22,11 +23,11 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bnviz import sources
+from bnviz import drawing, sources
 from bnviz.explorer import Explorer
 from bnviz.export import export_graph, graph_names
 
-__all__ = ["graphs", "graphs_of", "key"]
+__all__ = ["first_drawing", "graphs", "graphs_of", "key"]
 
 _TOOLS = ("torch", "onnx", "onnx-ir", "onnxscript", "onnxruntime", "scikit-learn")
 _DRAWN = ("title", "caption", "figure", "bindings", "readout")  # no graph depends on these
@@ -66,6 +67,18 @@ def graphs_of(
     return {name: {g: _read(path) for g, path in those.items()} for name, those in paths.items()}
 
 
+def first_drawing(explorer: Explorer, folder: str | Path | None = None) -> drawing.Drawing:
+    """`drawing.first`, which for a network in training takes seconds. Arguments as in `graphs`."""
+    data, texts = explorer.to_dict(), sources.closure("bnviz.drawing")
+    digest = _digest(data, key(explorer), texts)
+    path = _folder(folder) / f"{explorer.name}.first.{digest}.json.gz"
+    if (stored := _read(path)) is None:
+        stored = json.dumps(dataclasses.asdict(drawing.first(explorer))).encode()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, stored)
+    return drawing.Drawing(**json.loads(stored))
+
+
 def key(explorer: Explorer) -> str:
     """Hash of what the graphs depend on: controls, source text, versions of the exporter's parts.
 
@@ -76,8 +89,11 @@ def key(explorer: Explorer) -> str:
     data = {k: v for k, v in explorer.to_dict().items() if k not in _DRAWN}
     versions = {name: importlib.metadata.version(name) for name in _TOOLS}
     texts = sources.closure(*_homes(explorer), "bnviz.export")
-    content = json.dumps([data, versions, texts], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:20]
+    return _digest(data, versions, texts)
+
+
+def _digest(*parts) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:20]
 
 
 def _homes(explorer: Explorer) -> set[str]:

@@ -94,6 +94,9 @@ def _number(place: dict, book: Path) -> str:
     return _stored(place["experiment"], place["key"], place.get("format", ".0f"))
 
 
+_PLAIN = {"True": "yes", "False": "no"}  # what Python prints, as one says it
+
+
 def _printed(notebook: Path, pattern: str) -> str:
     """The group of a pattern in what a notebook printed, where it must stand exactly once."""
     cells = nbformat.read(notebook, as_version=4).cells
@@ -105,7 +108,7 @@ def _printed(notebook: Path, pattern: str) -> str:
             f"{pattern!r} with one group should stand once in what {notebook.name} printed, and "
             f"gives {found}: run the notebook again, or mend the pattern"
         )
-    return found[0].strip()
+    return _PLAIN.get(found[0].strip(), found[0].strip())
 
 
 def _stored(experiment: str, key: str, spec: str) -> str:

@@ -1,6 +1,7 @@
 """Run the book's notebooks and store their outputs clean: `python -m bnviz.notebooks [PATH ...]`.
 
-With `--check` nothing runs: it only says what a stored notebook must not hold.
+The first code cell of each is `bnviz/_colab_cell.py`, which does nothing outside Google Colab. With
+`--check` nothing runs: it only says what a stored notebook must not hold.
 """
 
 import argparse
@@ -15,11 +16,13 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-__all__ = ["clean", "find", "problems", "run"]
+__all__ = ["clean", "find", "for_colab", "problems", "run"]
 
 _BOOK = Path("book")
 _WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 _DRAWING = "application/vnd.plotly.v1+json"
+_COLAB = Path(__file__).with_name("_colab_cell.py").read_text(encoding="utf-8").strip()
+_COLAB_LOOKS = {"tags": ["remove-cell"], "jupyter": {"source_hidden": True}, "cellView": "form"}
 _CELL_SECONDS = 600
 _OUTPUT_BYTES = 100_000
 _NOTEBOOK_BYTES = 500_000
@@ -34,8 +37,25 @@ def find(folder: str | Path = _BOOK) -> list[Path]:
     )
 
 
+def for_colab(notebook: NotebookNode) -> NotebookNode:
+    """Return a copy whose first code cell installs bnviz on Google Colab; pages leave it out."""
+    notebook = deepcopy(notebook)
+    first = next((i for i, c in enumerate(notebook.cells) if c.cell_type == "code"), 0)
+    if not _is_for_colab(notebook):
+        notebook.cells.insert(first, nbformat.v4.new_code_cell(id="colab"))
+    notebook.cells[first].update(source=_COLAB, metadata=NotebookNode(deepcopy(_COLAB_LOOKS)))
+    return notebook
+
+
+def _is_for_colab(notebook: NotebookNode) -> bool:
+    first = next(iter(_code(notebook)), NotebookNode(source=""))
+    return first.source.partition("\n")[0] == _COLAB.partition("\n")[0]
+
+
 def run(path: str | Path) -> NotebookNode:
     """Return the notebook, clean, as a fresh kernel runs it in its folder; the file stays as it is.
+
+    It gets the cell for Colab, unless it has it.
 
     Raises:
         nbclient.exceptions.CellExecutionError: a cell raised.
@@ -44,7 +64,7 @@ def run(path: str | Path) -> NotebookNode:
     from nbclient import NotebookClient
 
     path = Path(path)
-    notebook = nbformat.read(path, as_version=4)
+    notebook = for_colab(nbformat.read(path, as_version=4))
     for cell in _code(notebook):
         cell.outputs, cell.execution_count = [], None
     NotebookClient(
@@ -104,6 +124,8 @@ def _notebook_problems(notebook: NotebookNode, size: int) -> Iterator[str]:
     kernel = notebook.metadata.get("kernelspec", {}).get("name")
     if kernel != "python3":
         yield f"its kernel is {kernel!r}, not 'python3'"
+    if for_colab(notebook) != notebook:
+        yield "its first code cell is not that of bnviz/_colab_cell.py"
     if "widgets" in notebook.metadata:
         yield "holds widget state"
     elif clean(notebook).metadata != notebook.metadata:

@@ -22,7 +22,9 @@ WIDTH = 700  # pixels
 _HEIGHT = 450
 _MARGIN = {"l": 80, "r": 80, "t": 100, "b": 80}  # plotly's own
 _LETTER = _frames.LETTER
-_BOLD = ("\u2061", "\u2062")  # invisible, and unused in the book: they become tags in the SVG
+# Invisible, and unused in the book: they become tags in the SVG.
+_TAGS = {"<b>": "\u2061", "</b>": "\u2062"}
+_TAGS |= {"<sub>": "\u2063", "</sub>": "\u2064", "<sup>": "\u206a", "</sup>": "\u206b"}
 _RC = {"svg.fonttype": "none", "svg.hashsalt": "bnviz", "text.parse_math": False}
 
 
@@ -57,7 +59,7 @@ def picture(figure: dict) -> bytes:
     """
     look = theme.template("light")["layout"]
     traces = [_marks.prepare(trace, k, look["colorway"]) for k, trace in enumerate(figure["data"])]
-    canvas = _Canvas(traces, figure["layout"], look, bold=("", ""))
+    canvas = _Canvas(traces, figure["layout"], look, tags={})
     canvas.draw()
     file = io.BytesIO()
     nothing = {"Software": None}
@@ -68,8 +70,8 @@ def picture(figure: dict) -> bytes:
 class _Canvas:
     """One picture, drawn in pixels from the lower left corner."""
 
-    def __init__(self, traces: list[dict], layout: dict, look: dict, bold: tuple = _BOLD):
-        self.traces, self.layout, self.look, self.bold = traces, layout, look, bold
+    def __init__(self, traces: list[dict], layout: dict, look: dict, tags: dict = _TAGS):
+        self.traces, self.layout, self.look, self.tags = traces, layout, look, tags
         self.height = layout.get("height", _HEIGHT)
         self.entries = _marks.listed(traces, layout)
         margin = {**_MARGIN, **layout.get("margin", {})}
@@ -112,8 +114,9 @@ class _Canvas:
         if not text:
             return
         text = re.sub(r"<br ?/?>", "\n", text)
-        text = text.replace("<b>", self.bold[0]).replace("</b>", self.bold[1])
-        text = re.sub(r"</?(i|em|sub|sup|span|a)\b[^>]*>", "", text)
+        for tag, mark in self.tags.items():
+            text = text.replace(tag, mark)
+        text = re.sub(r"</?(b|i|em|sub|sup|span|a)\b[^>]*>", "", text)
         colour = rgba(colour or self.look["font"]["color"])
         self.ax.text(x, y, text, fontsize=size, color=colour, ha=ha, va=va, **more)
 
@@ -208,8 +211,13 @@ class _Canvas:
         family = self.look["font"]["family"].replace('"', "'")
         text = re.sub(r"(font-family: |font: [^;\"]*px )[^;\"]+", rf"\1{family}", file.getvalue())
         text = re.sub(r"(?<=[ \"(])(-?\d+\.\d\d)\d+", r"\1", text)  # hundredths of a pixel will do
-        text = text.replace(_BOLD[0], '<tspan style="font-weight: bold">')
-        text = text.replace(_BOLD[1], "</tspan>")
+        for tag, down in (("sub", 3), ("sup", -4)):  # what follows comes back to the line
+            small = f'<tspan dy="{down}" style="font-size: 75%">\\1</tspan>'
+            start, end = _TAGS[f"<{tag}>"], _TAGS[f"</{tag}>"]
+            marked = f"{start}(.*?){end}([^<{''.join(_TAGS.values())}]*)"
+            text = re.sub(marked, rf'{small}<tspan dy="{-down}">\2</tspan>', text)
+        text = text.replace(_TAGS["<b>"], '<tspan style="font-weight: bold">')
+        text = text.replace(_TAGS["</b>"], "</tspan>")
         text = re.sub(r"<!DOCTYPE[^>]*>\s*", "", text)  # it names an address
         return re.sub(r'(width|height)="([\d.]+)pt"', r'\1="\2"', text, count=2)
 

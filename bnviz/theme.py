@@ -8,6 +8,7 @@ __all__ = [
     "PLAIN",
     "PLAIN_SCALE",
     "SECOND",
+    "SIGNED_FULL_SCALE",
     "SIGNED_PALE_SCALE",
     "SIGNED_SCALE",
     "THIRD",
@@ -37,6 +38,7 @@ def _signed(negative: str, positive: str, most: float = 0.6) -> list[list]:
 PLAIN_SCALE = _fading(PLAIN)
 BN_SCALE = _fading(BN)
 NEUTRAL_SCALE = _fading(NEUTRAL)
+SIGNED_FULL_SCALE = _signed(SECOND, THIRD, 1.0)  # where nothing is written on it
 SIGNED_SCALE = _signed(SECOND, THIRD)  # for tables of numbers; give it zmin = -zmax
 SIGNED_PALE_SCALE = _signed(SECOND, THIRD, 0.22)  # for what stands back in such a table
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.metadata
+import json
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from bnviz import artifacts, explorers, measures, sources
+from bnviz import artifacts, drawing, explorers, measures, sources
 from bnviz.controls import Slider
 from bnviz.explorer import Explorer
 
@@ -175,6 +176,32 @@ def test_functions_typed_into_a_notebook_have_no_key():
             artifacts.key(dataclasses.replace(TOY, compute=function))
     finally:
         sys.modules["__main__"] = real
+
+
+# --- first drawings ------------------------------------------------------------------------------
+
+
+def test_a_first_drawing_is_made_once_and_again_for_other_words(tmp_path, monkeypatch):
+    explorer = explorers.get("scale-shift")
+    made = artifacts.first_drawing(explorer, tmp_path)
+    fresh = dataclasses.asdict(drawing.first(explorer))
+    assert dataclasses.asdict(made) == json.loads(json.dumps(fresh))
+    calls = []
+    real = drawing.first
+    monkeypatch.setattr(drawing, "first", lambda e: calls.append(e) or real(e))
+    assert artifacts.first_drawing(explorer, tmp_path) == made
+    assert not calls
+    other = dataclasses.replace(explorer, readout="{after_mean:.1f}")
+    assert artifacts.first_drawing(other, tmp_path).readout != made.readout
+    assert calls == [other]
+
+
+def test_a_damaged_first_drawing_is_made_again(tmp_path):
+    explorer = explorers.get("scale-shift")
+    made = artifacts.first_drawing(explorer, tmp_path)
+    (entry,) = tmp_path.iterdir()
+    entry.write_bytes(entry.read_bytes()[:-20])
+    assert artifacts.first_drawing(explorer, tmp_path) == made
 
 
 # --- the real exporter ---------------------------------------------------------------------------

@@ -203,10 +203,10 @@ def test_what_is_left_times_gamma_over_std_is_dx(eps):
     dx, _, _ = batchnorm.backward(dy, cache)
     left = points(out, "left")[1]
     np.testing.assert_allclose(left * 1.7 * cache.inv_std, dx[:, 0], atol=1e-5)
-    np.testing.assert_allclose(out["residue"], np.mean(left * cache.x_hat[:, 0]), atol=1e-5)
-    var = x.var()
+    residue, var = np.mean(left * cache.x_hat[:, 0]), x.var()
     slope = 0.8 * np.sqrt(var / (var + eps))  # of dy, per unit of x_hat, times mean x_hat^2
-    np.testing.assert_allclose(out["residue"], slope * eps / (var + eps), atol=1e-5)
+    np.testing.assert_allclose(residue, slope * eps / (var + eps), atol=1e-5)
+    np.testing.assert_allclose(out["through"], eps / (var + eps), rtol=1e-5)
 
 
 def test_angles_are_those_between_the_vectors():

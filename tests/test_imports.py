@@ -25,6 +25,7 @@ USER_INTERFACES = {
 MATHS = (
     "controls", "explorer", "batchnorm", "gradcheck", "data", "nets", "record", "measures",
     "history", "prng", "train", "ics", "noisy", "convnet", "trio", "numpy_net",
+    "fold", "reestimate", "broken", "checks", "landscape", "surface",
 )  # fmt: skip
 
 

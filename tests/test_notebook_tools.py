@@ -14,14 +14,16 @@ WIDGET = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/p
 
 
 def clean_notebook() -> NotebookNode:
-    result = new_output("execute_result", {"text/plain": "5"}, execution_count=1)
+    result = new_output("execute_result", {"text/plain": "5"}, execution_count=2)
     cells = [
         new_markdown_cell("# Title"),
-        new_code_cell("2 + 3", execution_count=1, outputs=[result]),
-        new_code_cell("print(1)", execution_count=2, outputs=[new_output("stream", text="1\n")]),
+        new_code_cell("2 + 3", execution_count=2, outputs=[result]),
+        new_code_cell("print(1)", execution_count=3, outputs=[new_output("stream", text="1\n")]),
         new_code_cell(""),
     ]
-    return notebooks.clean(new_notebook(cells=cells))
+    notebook = notebooks.for_colab(new_notebook(cells=cells))
+    notebook.cells[1].execution_count = 1
+    return notebooks.clean(notebook)
 
 
 def stored(notebook: NotebookNode, folder: Path) -> Path:
@@ -31,21 +33,22 @@ def stored(notebook: NotebookNode, folder: Path) -> Path:
 
 
 SPOILS: dict[str, Callable[[NotebookNode], object]] = {
-    "cell 1: was never run": lambda n: n.cells[1].update(execution_count=None),
-    "cell 2: was run as number 7, not 2": lambda n: n.cells[2].update(execution_count=7),
-    "cell 1: holds the time": lambda n: n.cells[1].metadata.update(execution={}),
-    "cell 1: holds an error, E": lambda n: n.cells[1].outputs.append(
+    "cell 2: was never run": lambda n: n.cells[2].update(execution_count=None),
+    "cell 3: was run as number 7, not 3": lambda n: n.cells[3].update(execution_count=7),
+    "cell 2: holds the time": lambda n: n.cells[2].metadata.update(execution={}),
+    "cell 2: holds an error, E": lambda n: n.cells[2].outputs.append(
         new_output("error", ename="E")
     ),
-    "cell 1: holds a widget view": lambda n: n.cells[1].outputs[0].update(data=WIDGET),
-    "cell 2: has an output of 1": lambda n: n.cells[2].outputs[0].update(text="1" * 100_000),
+    "cell 2: holds a widget view": lambda n: n.cells[2].outputs[0].update(data=WIDGET),
+    "cell 3: has an output of 1": lambda n: n.cells[3].outputs[0].update(text="1" * 100_000),
     "weighs 5": lambda n: n.cells[0].update(source="word " * 100_000),
+    "its first code cell": lambda n: n.cells.pop(1),
     "its kernel is 'julia'": lambda n: n.metadata.kernelspec.update(name="julia"),
     "its kernel is None": lambda n: n.metadata.pop("kernelspec"),
     "holds widget state": lambda n: n.metadata.update(widgets={}),
     "metadata of the machine": lambda n: n.metadata.update(language_info={"version": "3.11.7"}),
-    "cell 1: asks nbval": lambda n: n.cells[1].update(source="# NBVAL_IGNORE_OUTPUT\n2 + 3"),
-    "cell 2: asks nbval": lambda n: n.cells[2].metadata.update(tags=["nbval-skip"]),
+    "cell 2: asks nbval": lambda n: n.cells[2].update(source="# NBVAL_IGNORE_OUTPUT\n2 + 3"),
+    "cell 3: asks nbval": lambda n: n.cells[3].metadata.update(tags=["nbval-skip"]),
 }
 
 
@@ -75,43 +78,43 @@ def test_a_clean_notebook_is_no_problem(tmp_path: Path):
 
 def test_nbval_may_look_away_from_a_drawing(tmp_path: Path):
     notebook = clean_notebook()
-    notebook.cells[1].metadata.tags = ["nbval-ignore-output"]
-    notebook.cells[1].outputs[0].data = {"application/vnd.plotly.v1+json": {}}
+    notebook.cells[2].metadata.tags = ["nbval-ignore-output"]
+    notebook.cells[2].outputs[0].data = {"application/vnd.plotly.v1+json": {}}
     assert notebooks.problems(stored(notebook, tmp_path)) == []
-    notebook.cells[1].outputs.append(new_output("stream", text="loss 0.3\n"))
+    notebook.cells[2].outputs.append(new_output("stream", text="loss 0.3\n"))
     assert notebooks.problems(stored(notebook, tmp_path)) != []
 
 
 def test_cleaning_keeps_what_a_page_shows_without_a_kernel():
     notebook = clean_notebook()
-    notebook.cells[1].outputs[0].data = WIDGET
+    notebook.cells[2].outputs[0].data = WIDGET
     view_only = {name: view for name, view in WIDGET.items() if "widget" in name}
-    notebook.cells[2].outputs.append(new_output("display_data", view_only))
+    notebook.cells[3].outputs.append(new_output("display_data", view_only))
     cleaned = notebooks.clean(notebook)
-    assert cleaned.cells[1].outputs[0].data == {"text/plain": "slider"}
-    assert [output.output_type for output in cleaned.cells[2].outputs] == ["stream"]
+    assert cleaned.cells[2].outputs[0].data == {"text/plain": "slider"}
+    assert [output.output_type for output in cleaned.cells[3].outputs] == ["stream"]
     assert notebooks.clean(cleaned) == cleaned
-    assert notebook.cells[1].outputs[0].data == WIDGET
+    assert notebook.cells[2].outputs[0].data == WIDGET
 
 
 def test_running_stores_fresh_clean_outputs(tmp_path: Path):
     (tmp_path / "beside.txt").write_text("found")
     notebook = clean_notebook()
-    notebook.cells[1].source = "import ipywidgets\n\nprint(open('beside.txt').read())"
-    notebook.cells[2].source = "ipywidgets.IntSlider()"
+    notebook.cells[2].source = "import ipywidgets\n\nprint(open('beside.txt').read())"
+    notebook.cells[3].source = "ipywidgets.IntSlider()"
     path = stored(notebook, tmp_path)
     assert notebooks.main([str(path)]) == 0
     assert notebooks.problems(path) == []
     after = nbformat.read(path, as_version=4)
-    assert after.cells[1].outputs[0].text == "found\n"
-    assert after.cells[2].outputs[0].data == {"text/plain": "IntSlider(value=0)"}
+    assert after.cells[2].outputs[0].text == "found\n"
+    assert after.cells[3].outputs[0].data == {"text/plain": "IntSlider(value=0)"}
 
 
 def test_a_cell_that_raises_leaves_the_notebook_as_it_was(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     notebook = clean_notebook()
-    notebook.cells[2].source = "1 / 0"
+    notebook.cells[3].source = "1 / 0"
     path = stored(notebook, tmp_path)
     before = path.read_bytes()
     assert notebooks.main([str(path)]) == 1

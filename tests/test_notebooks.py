@@ -17,6 +17,15 @@ BOOK = Path(__file__).parent.parent / "book"
 NOTEBOOKS = notebooks.find(BOOK)
 NAMES = [str(path.relative_to(BOOK)) for path in NOTEBOOKS]
 
+MEMORY = 1_000_000_000  # bytes for a kernel: Binder ends what takes 2 GB, its server included
+# Runs a command and adds how much memory the largest of its processes took.
+MEASURED = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+print("peak memory", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
+sys.exit(code)
+"""
+
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 
 
@@ -24,8 +33,9 @@ def nbval(path: Path) -> subprocess.CompletedProcess[str]:
     """Run every cell of a notebook in a fresh kernel; every output must equal the stored one."""
     # Alone: the settings, plugins and caches of this project's own tests are not for notebooks.
     alone = ["-c", os.devnull, "--rootdir", path.parent, "-p", "no:cacheprovider", "-p", "no:xdist"]
+    python = [sys.executable, "-c", MEASURED, sys.executable]
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "--nbval", "--nbval-cell-timeout=300", *alone, path],
+        [*python, "-m", "pytest", "--nbval", "--nbval-cell-timeout=300", *alone, path],
         cwd=path.parent,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -62,6 +72,7 @@ def test_running_a_notebook_gives_what_it_stores(path: Path):
     assert done.returncode == 0, f"`make notebooks` stores new outputs\n{done.stdout}"
     cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
     assert f" {len(cells)} passed" in done.stdout, f"some cells were not run\n{done.stdout}"
+    assert 5e7 < int(re.search(r"peak memory (\d+)", done.stdout)[1]) < MEMORY
 
 
 def test_a_wrong_stored_number_is_noticed(tmp_path: Path):

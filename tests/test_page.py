@@ -158,6 +158,15 @@ def test_a_slider_moved_quickly_ends_at_its_last_value(browser, book_url):
         _assert_drawn(figure, explorers.get("scale-shift"), {"gamma": 2.5})
 
 
+def test_a_frame_that_comes_late_leaves_the_stage_to_plotly(browser, book_url):
+    with reading(browser, book_url) as reader:
+        reader.open("book/steps.html")
+        figure = reader.figure("scale-shift")
+        reader.page.evaluate("window.requestAnimationFrame = draw => setTimeout(draw, 600)")
+        figure.move("gamma", 2)
+        figure.wait_for("!node.querySelector('.bnviz-hot')", timeout=10_000)
+
+
 def test_play_trains_and_its_losses_are_pythons(browser, book_url):
     expected = losses(explorers.get("drift"), 100)
     with reading(browser, book_url) as reader:

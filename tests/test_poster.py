@@ -85,7 +85,7 @@ def test_every_figure_of_the_book_has_a_poster(figure, mode):
     assert addresses == {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
     shown = words(svg)
     for annotation in figure["layout"].get("annotations", []):
-        assert re.sub(r"</?b>", "", annotation["text"]) in shown
+        assert re.sub(r"</?(b|sub)>", "", annotation["text"]) in shown
     assert sum(1 for _ in svg.iter(f"{SVG}image")) == sum(
         trace["type"] == "heatmap" for trace in figure["data"]
     )
@@ -280,6 +280,18 @@ def test_a_part_of_a_text_may_be_bold():
     assert bold.text == "loss"
     assert "bold" in bold.get("style")
     assert bold.tail == ": both"
+
+
+@pytest.mark.parametrize(("tag", "side"), [("sub", 1), ("sup", -1)])
+def test_a_subscript_stands_lower_and_what_follows_does_not(tag, side):
+    word = {"text": f"<b>μ<{tag}>B</{tag}>, in σ</b>", "x": 0, "y": 1, "showarrow": False}
+    (text,) = (
+        t for t in draw(annotations=[word]).iter(f"{SVG}text") if "μ" in "".join(t.itertext())
+    )
+    (bold,) = text
+    low, after = bold
+    assert [bold.text, low.text, after.text] == ["μ", "B", ", in σ"]
+    assert side * float(low.get("dy")) == -side * float(after.get("dy")) > 0
 
 
 def test_a_grid_runs_through_every_subplot_of_its_axis_but_not_between_bars():

@@ -74,7 +74,7 @@ def layout(name: str):
 @cache
 def first_drawing(name: str) -> drawing.Drawing:
     """What a reader sees first; for a Simulation it takes a run of some hundred steps."""
-    return drawing.first(explorers.get(name))
+    return artifacts.first_drawing(explorers.get(name))
 
 
 def first_outputs(explorer: Explorer, values: dict) -> dict[str, torch.Tensor]:

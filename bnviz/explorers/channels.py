@@ -62,7 +62,7 @@ def _describe(v: Tensor) -> dict[str, Tensor]:
     ends = {"mean_low": mean.amin(0), "mean_high": mean.amax(0)}
     ends |= {"std_low": std.amin(0), "std_high": std.amax(0)}
     heat = torch.log10(measures.density(v, LOW, HIGH, BINS) + 1e-3)
-    return {"heat": heat, "means": mean, **ends}
+    return {"heat": heat, "means": mean.clamp(LOW, HIGH), **ends}
 
 
 def observe(state: State, **controls: Tensor) -> dict[str, Tensor]:
@@ -94,7 +94,7 @@ CHANNELS = Simulation(
         "Two convolutional networks read digits: 8 filters of 3 × 3, then 8 more. Each row "
         "is one channel: where its values lie, over all digits of the batch and all positions; the "
         "dot is their mean. Middle and right are the same network: what goes into BN, and what "
-        "comes out. Watch which dots stay in line."
+        "comes out. Watch which dots stay in line. What lies beyond an axis is drawn at its end."
     ),
     controls=(
         Choice("activation", "activation", ACTIVATIONS, "relu", restart=True),

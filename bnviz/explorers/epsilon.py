@@ -101,9 +101,9 @@ EPSILON = Explorer(
         Binding("std_y", "point", "y"),
     ),
     readout=(
-        "A spread of {std:.1e} about {offset:.3g}: float32 keeps {levels:d} different values of "
-        "256, with a spread of {std_in:.1e}. After BN the spread is {std_out:.3f}; exact "
-        "arithmetic would give {expected:.3f}. {meant:.0%} of the variance that comes out is the "
-        "feature's own, the rest is rounding."
+        "A spread of {std:.1e} about {offset:.3g}: of 256 different values float32 keeps "
+        "{levels:d}, with a spread of {std_in:.1e}. After BN the spread is {std_out:.3f}; exact "
+        "arithmetic would give {expected:.3f}. Of the variance that comes out, {meant:.0%} is the "
+        "feature's own and not the work of rounding."
     ),
 )  # fmt: skip

@@ -77,8 +77,8 @@ FOLDING = Explorer(
         "Top: the weights and the bias of a small linear layer, and what is left when BN is folded "
         "into it. Bottom: what the chosen unit gives for 24 inputs. Blue dots went through the "
         "layer and BN, the violet rings through the folded layer alone. Does every dot sit in its "
-        "ring? Then forget ε, and make the variance small. What lies beyond the axis is drawn at "
-        "its end."
+        "ring? Then forget ε, make it large and the variance small. What lies beyond the axis is "
+        "drawn at its end."
     ),
     controls=(
         Choice("unit", "the sliders set the BN of", SHAPES, "unit 1"),
@@ -99,7 +99,7 @@ FOLDING = Explorer(
         Binding("one", "one", "y"),
     ),
     readout=(
-        "The unit's weights are multiplied by γ/√(σ² + ε) = {factor:.3f}; its new bias is "
+        "Folding multiplies the unit's weights by {factor:.3f}; its new bias is "
         "{folded_bias:.3f}. Largest difference between the two ways, over all units and inputs: "
         "{difference:.3f}."
     ),

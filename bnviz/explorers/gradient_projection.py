@@ -58,8 +58,7 @@ def compute(
         "left_angles": torch.where(shown[1], angles[1], torch.nan),
         "degrees": angles[0],
         "survives": torch.sqrt((after**2).sum() / torch.clamp((before**2).sum(), min=1e-12)),
-        "residue": mean(left * x_hat),
-        "directions": batch - 2,
+        "through": eps / (var + eps),
     }
 
 
@@ -120,8 +119,8 @@ GRADIENT_PROJECTION = Explorer(
         Binding("left_angles", "left-angles", "x"),
     ),
     readout=(
-        "dy stands at {degrees[0]:.0f}° to 1 and {degrees[1]:.0f}° to x̂. Of its length, "
-        "{survives:.0%} survives, in {directions:d} of {batch:d} directions. What is left has a "
-        "mean product with x̂ of {residue:.3f}."
+        "dy stands at {degrees[0]:.0f}° to 1 and {degrees[1]:.0f}° to x̂. BN sends back nothing "
+        "of the part along 1, {through:.0%} of the part along x̂ and all of the rest: together "
+        "{survives:.0%} of its length."
     ),
 )  # fmt: skip

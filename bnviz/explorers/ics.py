@@ -100,8 +100,8 @@ ICS = Simulation(
     figure=ics(),
     bindings=_bindings(),
     readout=(
-        "Layer {layer:d}, in this step. Its values moved by {plain_moved_here:.3f} standard "
-        "deviations without BN, {bn_moved_here:.3f} with BN, {noisy_moved_here:.3f} with noisy BN. "
+        "Layer {layer:d}, in this step. Its values moved by {plain_moved_here:.2g} standard "
+        "deviations without BN, {bn_moved_here:.2g} with BN, {noisy_moved_here:.2g} with noisy BN. "
         "Its gradient changed by {plain_changed_here:.0%}, {bn_changed_here:.0%} and "
         "{noisy_changed_here:.0%} of its length. Loss {plain_loss:.2f}, {bn_loss:.2f} and "
         "{noisy_loss:.2f}."

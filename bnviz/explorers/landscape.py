@@ -162,7 +162,7 @@ LANDSCAPE = Simulation(
         Slider("scale", "initial weight scale", 0.1, 10, 1.4, 0.1, restart=True),
     ),
     compute=None,
-    figure=landscape(RATIOS, Ranges((0, 4.1), False, (0, 4), False, (-3, 2), (-1.2, 2.6))),
+    figure=landscape(RATIOS, Ranges((0, 4.1), False, (-3, 1.7), True, (-3, 2), (-1.2, 2.6))),
     bindings=bindings(),
     readout=READOUT.replace("{far}", "4"),
     initial=_DIGITS.initial,

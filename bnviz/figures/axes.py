@@ -47,6 +47,9 @@ def axes(labels: list[int], side: int, channels: int) -> dict:
         line={"color": theme.BN, "width": 2.5},
         hoverinfo="skip",
     )
+    outline = {"type": "rect", "line": {"color": theme.NEUTRAL, "width": 0.5}, "opacity": 0.6}
+    corners = [(c * step - 0.5, r * step - 0.5) for c in range(channels) for r in range(1, m + 1)]
+    blocks = [dict(outline, x0=x, x1=x + side, y0=y, y1=y + side) for x, y in corners]
     shared = {"fixedrange": True, "ticks": "", "tickangle": 0, "showgrid": False}
     shared["zeroline"] = False
     fig.update_layout(
@@ -64,6 +67,7 @@ def axes(labels: list[int], side: int, channels: int) -> dict:
             "ticktext": ["mean", *(f"a “{label}”" for label in reversed(labels))],
             **shared,
         },
+        shapes=blocks,
         height=470,
         margin={"l": 44, "r": 10, "t": 44, "b": 8},
         showlegend=False,

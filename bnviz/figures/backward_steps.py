@@ -143,7 +143,7 @@ def _curves(fig, sizes: tuple) -> None:
         yaxis4={
             "domain": [0, _BOTTOM - 0.1],
             "anchor": "x4",
-            "range": [-0.08, 1.15],
+            "range": [-0.08, 1.25],
             "tickvals": [0, 0.5, 1],
             "tickformat": ".0%",
             "fixedrange": True,
@@ -159,17 +159,17 @@ def _curves(fig, sizes: tuple) -> None:
         yanchor="bottom",
         showarrow=False,
     )
-    for text, y, colour in (
-        ("S4 as printed", 0.42, theme.SECOND),
-        ("without the extra 1/m", 0.02, theme.BN),
+    for text, y, colour in (  # at the left, where the curves are far apart for every control
+        ("S4 as printed", 1.01, theme.SECOND),
+        ("without the extra 1/m", 0.03, theme.BN),
     ):
         fig.add_annotation(
             text=text,
-            x=1,
+            x=0.01,
             y=y,
             xref="paper",
             yref="y4",
-            xanchor="right",
+            xanchor="left",
             yanchor="bottom",
             showarrow=False,
             font={"color": colour, "size": 13},

@@ -22,10 +22,10 @@ def batch_statistics(mean: float, std: float, sizes: tuple[int, ...]) -> dict:
     _laws(fig, sizes)
     _axes(fig, mean, std, sizes)
     for text, x, y in (
-        ("<b>batch means μ_B</b>", 0, 1),
-        ("<b>batch variances σ²_B</b>", 0.545, 1),
-        ("<b>std of μ_B, in σ</b>", 0, 0.43),
-        ("<b>mean of σ²_B, in σ²</b>", 0.545, 0.43),
+        ("<b>batch means μ<sub>B</sub></b>", 0, 1),
+        ("<b>batch variances σ²<sub>B</sub></b>", 0.545, 1),
+        ("<b>std of μ<sub>B</sub>, in σ</b>", 0, 0.43),
+        ("<b>mean of σ²<sub>B</sub>, in σ²</b>", 0.545, 0.43),
     ):
         fig.add_annotation(**note(text, x, y, "left", "top"))
     _labels(fig)
@@ -168,11 +168,11 @@ def _axes(fig: go.Figure, mean: float, std: float, sizes: tuple[int, ...]) -> No
     fig.update_layout(
         xaxis={"domain": _LEFT, "range": [mean - REACH * std, mean + REACH * std], "dtick": 1}
         | bare
-        | {"title": {"text": "μ_B"}},
+        | {"title": {"text": "μ<sub>B</sub>"}},
         yaxis={"domain": _ABOVE, "range": [0, 1.75], **bare, **hidden},
         xaxis2={"domain": _RIGHT, "anchor": "y2", "range": [0, VAR_TOP * std**2], "dtick": 0.5}
         | bare
-        | {"title": {"text": "σ²_B"}},
+        | {"title": {"text": "σ²<sub>B</sub>"}},
         yaxis2={"domain": _ABOVE, "anchor": "x2", "range": [0, 0.34], **bare, **hidden},
         xaxis3={"domain": _LEFT, "anchor": "y3", **log},
         yaxis3={"domain": _BELOW, "anchor": "x3", "type": "log", "range": [-1.35, 0]}

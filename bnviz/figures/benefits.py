@@ -36,7 +36,7 @@ def accuracy_by_rate(result: dict[str, Any], threshold: int = 90) -> go.Figure:
     fig.update_xaxes(type="log", range=[-3.05, 2.05], fixedrange=True, dtick=1,
                      exponentformat="none", zeroline=False)  # fmt: skip
     fig.update_xaxes(title_text="learning rate (log scale)", row=3)
-    return _finish(fig, 620, (("without BN", -2.1, 0.2, 0), ("with BN", 1.35, 0.62, 1)))
+    return _finish(fig, 620, (("without BN", -1.55, 0.3, 0), ("with BN", -1.1, 0.78, 1)))
 
 
 def accuracy_by_depth(result: dict[str, Any]) -> go.Figure:
@@ -57,7 +57,7 @@ def accuracy_by_depth(result: dict[str, Any]) -> go.Figure:
     fig.update_xaxes(type="log", range=[0.25, 1.65], tickvals=summary["depths"], fixedrange=True,
                      zeroline=False)  # fmt: skip
     fig.update_xaxes(title_text="hidden layers (log scale)", row=2)
-    return _finish(fig, 440, (("without BN", 0.78, 0.42, 0), ("with BN", 1.3, 0.8, 1)))
+    return _finish(fig, 440, (("without BN", 1.3, 0.25, 0), ("with BN", 1.3, 0.78, 1)))
 
 
 def weight_norms(result: dict[str, Any]) -> go.Figure:
@@ -69,14 +69,15 @@ def weight_norms(result: dict[str, Any]) -> go.Figure:
     steps, rates = result["settings"]["recorded"][1:], result["summary"]["rates"]
     fig = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.1)
     for row, (net, label, colour, _) in enumerate(NETS, start=1):
-        for lr, dash in zip(rates, ("dot", "dash", "solid"), strict=True):
+        for lr, dash, lift in zip(rates, ("dot", "dash", "solid"), (-5, 5, 0), strict=True):
             runs = [r["norm"][1:] for r in result["rows"] if (r["net"], r["lr"]) == (net, lr)]
             runs = [run for run in runs if run[-1] is not None]
             columns = [(min(c), round(median(c), 4), max(c)) for c in zip(*runs, strict=True)]
             _band(fig, steps, columns, f"{label}, rate {lr:g}", colour, dash, row)
             fig.add_annotation(
                 text=f"rate {lr:g}", x=round(float(np.log10(steps[-1])), 4), y=columns[-1][1],
-                showarrow=False, xanchor="left", font={"color": colour}, row=row, col=1,
+                showarrow=False, xanchor="left", yshift=lift, font={"color": colour},
+                row=row, col=1,
             )  # fmt: skip
         if net == "bn":
             _law(fig, result, rates[-1], row)
@@ -150,8 +151,9 @@ def _bracket(fig, band, height, label, colour, row) -> None:
         col=1,
     )
     fig.add_annotation(
-        text=f"{band['decades']:.1f} decades", x=round(float(np.log10(band["high"])) + 0.1, 4),
-        y=height, xanchor="left", showarrow=False, font={"color": colour}, row=row, col=1,
+        text=f"{band['decades']:.1f} decades", x=round(float(np.log10(band["low"])) - 0.07, 4),
+        y=height, xanchor="right", showarrow=False, font={"color": colour, "size": 11},
+        row=row, col=1,
     )  # fmt: skip
 
 

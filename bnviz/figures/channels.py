@@ -114,7 +114,7 @@ def _panel(fig, name: str, layer: int, k: int, values, width: int) -> None:
         mode="lines+markers",
         uid=f"{name}-{layer}-means",
         line={"color": _LOOKS[name][0], "width": 1},
-        marker={"color": _LOOKS[name][0], "size": 7},
+        marker={"color": _LOOKS[name][0], "size": 8, "line": {"color": "white", "width": 1}},
         name=f"means of layer {layer} {title}",
         hovertemplate="channel %{y}: mean %{x:.2f}<extra></extra>",
         **place,

@@ -31,7 +31,7 @@ _EDGES = (
     ("x", "mu", "1/m", (5.75, 10.05), "left", _MU),
     ("mu", "centred", "−1", (5.75, 8.0), "left", _MU),
     ("centred", "var", "2(x − μ)/m", (5.6, 6.4), "right", _VAR),
-    ("var", "inv_std", "−½ (σ² + ε)^(−3/2)", (7.4, 5.6), "right", _VAR),
+    ("var", "inv_std", "−½ (σ² + ε)<sup>−3/2</sup>", (7.4, 5.6), "right", _VAR),
     ("inv_std", "x_hat", "x − μ", (5.3, 3.6), "left", _VAR),
     ("centred", "x_hat", "1/√(σ² + ε)", (2.65, 5.55), "right", _DIRECT),
     ("x_hat", "y", "γ", (2.65, 2.05), "right", _DIRECT),

@@ -89,7 +89,7 @@ def _yours(fig: go.Figure) -> None:
 
 def _axes(fig: go.Figure) -> None:
     share = {"range": [0, 0.36], "tickformat": ".0%", "tickvals": [0, 0.1, 0.2, 0.3]}
-    bins = {"range": [-REACH, REACH], "dtick": 2, "fixedrange": True}
+    bins = {"range": [-REACH, REACH], "tickvals": [-2, 0, 2], "fixedrange": True}
     fig.update_layout(
         xaxis={"domain": [0, 0.455], "title": {"text": "(x − mean) / spread"}, **bins},
         yaxis={"domain": [0.62, 0.93], "fixedrange": True, **share},

@@ -76,7 +76,7 @@ def _layout(inputs: int, examples: int, rows: list[str], top: float) -> dict:
         **fixed,
     }
     layout["yaxis3"] = {
-        "range": [-1.06 * top, 1.06 * top],
+        "range": [-1.1 * top, 1.1 * top],
         "domain": list(_OUTPUTS),
         "anchor": "x3",
         "nticks": 5,

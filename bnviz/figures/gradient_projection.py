@@ -24,7 +24,7 @@ def gradient_projection(largest: int, span: float) -> dict:
         ("lengths", _BARS, _LOWER),
         ("angles", _ANGLES, _LOWER),
     )
-    legend = (("■ dy", 0.97, theme.NEUTRAL), ("■ left", 0.8, theme.BN))
+    legend = (("■ dy", 0.99, theme.NEUTRAL), ("■ left", 0.86, theme.BN))
     fig.update_layout(
         annotations=[
             *(note(f"<b>{t}</b>", x[0], y[1], "left", "bottom") for t, x, y in titles),
@@ -73,7 +73,7 @@ def _scatter(fig, n: int, span: float) -> None:
             hovertemplate="x̂ %{x:.2f}: %{y:.2f}<extra></extra>",
             **place,
         )
-    x = {"range": ends, "dtick": 1, "title": {"text": "x̂"}, "fixedrange": True}
+    x = {"range": ends, "dtick": 2, "tick0": 0, "title": {"text": "x̂"}, "fixedrange": True}
     y = {"range": [-5, 5], "dtick": 2, "domain": _UPPER, "fixedrange": True}
     fig.update_layout(
         xaxis={"domain": _LEFT, "anchor": "y", **x},
@@ -109,8 +109,8 @@ def _lengths(fig) -> None:
         yaxis3={
             "domain": _LOWER,
             "anchor": "x3",
-            "range": [0, 2],
-            "dtick": 0.5,
+            "range": [0, 2.3],
+            "tickvals": [0, 0.5, 1, 1.5],
             "fixedrange": True,
         },
     )

@@ -8,9 +8,9 @@ from bnviz.figures.parts import as_dict, note
 __all__ = ["ics"]
 
 _NETS = (
-    ("plain", "without BN", theme.PLAIN, "dash"),
-    ("bn", "with BN", theme.BN, "solid"),
-    ("noisy", "noisy BN", theme.THIRD, "dot"),
+    ("plain", "without BN", theme.PLAIN, "dash", 1.8),
+    ("bn", "with BN", theme.BN, "solid", 3.5),
+    ("noisy", "noisy BN", theme.THIRD, "dot", 1.8),  # it often lies on "with BN", so it is thinner
 )
 _ROWS = (  # output, heading, axis
     ("loss", "loss", {"range": [0, 3.2], "dtick": 1}),
@@ -36,8 +36,9 @@ def ics() -> dict:
     layout: dict = {"annotations": []}
     for row, (output, heading, axis) in enumerate(_ROWS):
         k, top = "" if row == 0 else str(row + 1), 1 - row * (height + _GAP)
-        for uid, label, colour, dash in _NETS:
-            _curve(fig, f"{uid}-{output}", label, colour, dash, k, first=row == 0)
+        for uid, label, colour, dash, width in _NETS:
+            line = {"color": colour, "width": width, "dash": dash}
+            _curve(fig, f"{uid}-{output}", label, line, k, first=row == 0)
         layout[f"yaxis{k}"] = {
             "domain": [max(0, top - height), top],
             "anchor": f"x{k}",
@@ -56,7 +57,7 @@ def ics() -> dict:
     return as_dict(fig)
 
 
-def _curve(fig, uid, label, colour, dash, k, first) -> None:
+def _curve(fig, uid, label, line, k, first) -> None:
     fig.add_scatter(
         x=[],
         y=[],
@@ -66,7 +67,7 @@ def _curve(fig, uid, label, colour, dash, k, first) -> None:
         xaxis=f"x{k}",
         yaxis=f"y{k}",
         showlegend=first,
-        line={"color": colour, "width": 1.8, "dash": dash},
+        line=line,
         hovertemplate=f"step %{{x:.0f}}: %{{y:.3g}}<extra>{label}</extra>",
     )
 

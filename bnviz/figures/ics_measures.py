@@ -13,7 +13,7 @@ __all__ = ["ics_measures"]
 _NETS = (
     ("plain", "without BN", theme.PLAIN, "circle", "dash"),
     ("bn", "with BN", theme.BN, "square", "solid"),
-    ("noisy", "noisy BN", theme.SECOND, "diamond", "dot"),
+    ("noisy", "noisy BN", theme.THIRD, "diamond", "dot"),
 )
 _LAYERS = (1, 2, 3, 4, 5)
 

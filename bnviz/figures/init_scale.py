@@ -24,7 +24,7 @@ PANELS = {
     "gradient": _Panel("<b>gradient</b> of the loss by a unit's output", (-12, 8),
                        (-12, -8, -4, 0, 4, 8)),
     "weight": _Panel("<b>weight gradient</b>", (-12, 8), (-12, -8, -4, 0, 4, 8)),
-    "update": _Panel("<b>update : weights</b>, at learning rate 0.1", (-12, 4),
+    "update": _Panel("<b>update : weights</b> at rate 0.1; dashed: 1/1000", (-12, 4),
                      (-12, -9, -6, -3, 0, 3)),
 }  # fmt: skip
 _NETS = (("plain", "without BN", theme.PLAIN, "diamond"), ("bn", "with BN", theme.BN, "circle"))

@@ -106,7 +106,7 @@ def _layout(ranges: Ranges) -> dict:
         }
     left, right = _LEFT[0], _RIGHT[0]
     layout["annotations"] = [
-        note("<b>loss</b>, now", left, _LOSS[1], "left", "bottom"),
+        note("<b>loss</b>, now (log)", left, _LOSS[1], "left", "bottom"),
         note("over training", right, _LOSS[1], "left", "bottom"),
         note("<b>gradient changes</b>", left, _CHANGE[1], "left", "bottom"),
         note("over training", right, _CHANGE[1], "left", "bottom"),

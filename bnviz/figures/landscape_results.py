@@ -34,8 +34,8 @@ def smoothness(results: list[dict[str, Any]], measure: str = "beta") -> go.Figur
                 _seeds(fig, net, len(places) + 0.24 * (2 * k - 1), values, not places)
             places.append(f"{_SHORT[result['name']]}<br>{setting}")
     _across(fig, places)
-    fig.update_yaxes(type="log", fixedrange=True, exponentformat="power", dtick=1)
-    return fig.update_yaxes(title_text=_TITLES[measure])
+    _lie_down(fig)
+    return fig.update_xaxes(type="log", exponentformat="power", dtick=1, title=_TITLES[measure])
 
 
 _SHORT = {"landscape-mlp": "MLP", "landscape-cnn": "CNN", "landscape-linear": "25 matrices"}
@@ -76,7 +76,7 @@ def regularisation_gaps(result: dict[str, Any]) -> go.Figure:
     Args:
         result: `experiments.load("regularisation")`.
     """
-    titles = ("<b>test accuracy</b>", "<b>test loss − training loss</b>")
+    titles = ("<b>test accuracy</b>", "<b>gap of the losses</b>")
     fig = make_subplots(1, 2, subplot_titles=titles, horizontal_spacing=0.14)
     batches = list(dict.fromkeys(row["batch"] for row in result["rows"]))
     for i, batch in enumerate(batches):
@@ -89,6 +89,7 @@ def regularisation_gaps(result: dict[str, Any]) -> go.Figure:
             gaps = [r["test_loss"] - r["train_loss"] for r in rows]
             _seeds(fig, kind, at, gaps, False, (1, 2))
     _across(fig, [str(batch) for batch in batches])
+    fig.update_annotations(font_size=13)
     fig.update_xaxes(title_text="batch size (150: all)")
     fig.update_yaxes(tickformat=".0%", range=[0.82, 0.955], fixedrange=True, col=1)
     return fig.update_yaxes(range=[0, 0.65], fixedrange=True, col=2)
@@ -109,6 +110,17 @@ def _seeds(fig, kind, at: float, values: list, legend: bool, cell=(None, None)) 
             x=[at - 0.09, at + 0.09], y=[median(known)] * 2, mode="lines", legendgroup=name,
             showlegend=False, line={"color": colour, "width": 3}, hoverinfo="skip", **place,
         )  # fmt: skip
+
+
+def _lie_down(fig) -> None:
+    """Swap the axes: many long names fit below each other, on a phone, too."""
+    for trace in fig.data:
+        hover = (trace.hovertemplate or "").replace("%{y", "%{x") or None
+        trace.update(x=trace.y, y=trace.x, hovertemplate=hover)
+    along = fig.layout.xaxis.to_plotly_json()
+    fig.layout.xaxis = {"fixedrange": True, "tickangle": 0}
+    fig.update_yaxes(**along | {"range": along["range"][::-1]})
+    fig.update_layout(height=440, margin={"l": 84, "t": 40, "b": 44}, legend_y=1.0)
 
 
 def _across(fig, places: list[str]) -> None:

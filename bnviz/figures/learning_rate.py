@@ -30,7 +30,7 @@ def learning_rate() -> dict:
     for uid, label, colour in _NETS:
         _now(fig, uid, label, colour)
     fig.update_layout(
-        height=560, margin={"l": 44, "r": 16, "t": 26, "b": 44}, showlegend=False, **_axes()
+        height=580, margin={"l": 44, "r": 16, "t": 46, "b": 44}, showlegend=False, **_axes()
     )
     for text, x, y in (
         ("<b>loss</b> (log scale)", 0, 1),
@@ -38,9 +38,10 @@ def learning_rate() -> dict:
         ("<b>stored runs</b>: accuracy after 300 steps", 0, _SPLIT - 0.045),
     ):
         fig.add_annotation(note(text, x, y + 0.006, "left", "bottom"))
-    for (_, label, colour), x, y in zip(_NETS, (-1.62, 0.62), (0.2, 0.75), strict=True):
-        words = note(f"<b>{label}</b>", x, y, "left", "middle", colour)
-        fig.add_annotation(words | {"xref": "x3", "yref": "y3"})
+    for (uid, label, colour), x in zip(_NETS, (0, 0.54), strict=True):
+        mark = "◆" if uid == "plain" else "●"
+        words = note(f"{mark} <b>{label}</b>", x, 1.006, "left", "bottom", colour)
+        fig.add_annotation(words | {"yshift": 20})
     return as_dict(fig)
 
 

@@ -9,9 +9,10 @@ from bnviz.figures.parts import as_dict, note
 __all__ = ["moving_average"]
 
 _PANELS = {"mean": (0.645, 0.98), "var": (0.255, 0.59), "weights": (0.0, 0.17)}
+_TRUTH = "#d1495b"  # what nobody sees in practice; apart from the grey of the batches
 _LABELS = (
     ("● one batch", 0.0, 1.04, theme.NEUTRAL),
-    ("╍ truth", 0.345, 1.04, None),
+    ("╍ truth", 0.345, 1.04, _TRUTH),
     ("━ exponential", 0.0, 1.0, theme.BN),
     ("┅ cumulative", 0.345, 1.0, theme.THIRD),
     ("◆ population", 1.0, 1.0, theme.SECOND),
@@ -28,7 +29,7 @@ def moving_average(batches: int, fresh: int) -> dict:
         place = {"xaxis": f"x{k if k > 1 else ''}", "yaxis": f"y{k if k > 1 else ''}"}
         for uid, x, style in (
             ("batch", everything, {"mode": "markers", "marker": _dots()}),
-            ("true", everything, {"line": {"color": "#8a929b", "width": 2, "dash": "dash"}}),
+            ("true", everything, {"line": {"color": _TRUTH, "width": 2, "dash": "dash"}}),
             ("cumulative", stream, {"line": {"color": theme.THIRD, "width": 2, "dash": "dot"}}),
             ("exponential", stream, {"line": {"color": theme.BN, "width": 2.5}}),
             ("population", after, _diamonds()),
@@ -91,7 +92,10 @@ def _layout(batches: int, end: int) -> dict:
             "nticks": 5,
             "fixedrange": True,
         }
-        layout["annotations"].append(note(titles[name], 0.005, top, "left", "top"))
+        x, side = (
+            (0, "bottom") if name == "weights" else (0.005, "top")
+        )  # they may fill their panel
+        layout["annotations"].append(note(titles[name], x, top, "left", side))
         if name != "weights":
             layout["shapes"].append(_line(batches, n))
     layout["xaxis3"]["title"] = {"text": "batch of the stream"}

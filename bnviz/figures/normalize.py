@@ -47,7 +47,13 @@ def normalize(labels: list[int], units: tuple[int, ...]) -> dict:
     )
     _dots(fig, len(labels))
     bare = {"fixedrange": True, "ticks": "", "showgrid": False, "zeroline": False}
-    names = ["β", "γ", "σ²_B", "μ_B", *(f"a “{label}”" for label in reversed(labels))]
+    names = [
+        "β",
+        "γ",
+        "σ²<sub>B</sub>",
+        "μ<sub>B</sub>",
+        *(f"a “{label}”" for label in reversed(labels)),
+    ]
     fig.update_layout(
         {
             "yaxis2": {

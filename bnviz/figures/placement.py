@@ -33,7 +33,7 @@ def placement(depth: int, spans: dict[str, tuple[float, float]], bins: int) -> d
                 k += 1
             _label(layout, net, _row(depth, i, n))
         top = _row(depth, i, 0)[1]
-        layout["annotations"].append(note(f"<b>layer {i + 1}</b>", 0.485, top, "right", "top"))
+        layout["annotations"].append(note(f"<b>layer {i + 1}</b>", 0.47, top, "right", "top"))
     for _, title, (left, _) in _COLUMNS:
         layout["annotations"].append(note(f"<b>{title}</b>", left, 1.004, "left", "bottom"))
     _loss(fig, layout, k)
@@ -102,7 +102,7 @@ def _ridge(fig, net, place: str, layer: int, values, k: int) -> None:
 
 def _label(layout: dict, net, rows) -> None:
     _, label, colour, *_ = net
-    words = note(label, 0.004, rows[1], "left", "top", colour)
+    words = note(label, 0.015, rows[1], "left", "top", colour)
     words["font"]["size"] = 11
     layout["annotations"].append(words)
 

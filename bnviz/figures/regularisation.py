@@ -44,7 +44,7 @@ def regularisation(draws: int) -> dict:
         mode="markers",
         uid="bn-dots",
         name="with BN, in a batch",
-        marker={"size": 4, "color": theme.BN, "opacity": 0.55},
+        marker={"size": 4, "color": theme.BN, "opacity": 0.75},
         hovertemplate="%{y:.1%}<extra>with BN, in one batch</extra>",
     )
     for uid, label, colour, symbol, size, shift in (
@@ -66,6 +66,7 @@ def regularisation(draws: int) -> dict:
         "zeroline": False,
         "fixedrange": True,
         "ticks": "",
+        "constrain": "domain",
     }
     fig.update_layout(
         height=480,
@@ -76,7 +77,8 @@ def regularisation(draws: int) -> dict:
         yaxis={"range": [-0.08, 1.04], "tickformat": ".0%", "tickvals": [0, 0.5, 1],
                "fixedrange": True, "domain": [0, 0.7], "anchor": "x"},
         xaxis2={"range": [-0.5, 7.5], "domain": [0, 0.24], "anchor": "y2", **bare},
-        yaxis2={"range": [-0.5, 7.5], "domain": [0.77, 1], "anchor": "x2", **bare},
+        yaxis2={"range": [-0.5, 7.5], "domain": [0.77, 1], "anchor": "x2", **bare,
+                "scaleanchor": "x2"},
         annotations=[
             note("<b>probability</b> of each class", 0, 0.7, "left", "bottom"),
             note("<b>● with BN</b>, in each batch", 0.3, 0.99, "left", "top", theme.BN),

@@ -17,7 +17,7 @@ def scale_shift(low: float, high: float, bins: int) -> dict:
         ("after", "after: y = γ x̂ + β", theme.BN),
     )
     fig = make_subplots(
-        rows=4, cols=1, shared_xaxes=True, vertical_spacing=0.035, row_heights=[1, 1, 1, 1.25]
+        rows=4, cols=1, shared_xaxes=True, vertical_spacing=0.07, row_heights=[1, 1, 1, 1.25]
     )
     width = (high - low) / bins
     for row, (uid, label, colour) in enumerate(rows, start=1):
@@ -35,7 +35,7 @@ def scale_shift(low: float, high: float, bins: int) -> dict:
         )
         fig.add_scatter(
             x=[0, 0, 0],
-            y=[0.36] * 3,
+            y=[0.25] * 3,
             mode="lines+markers",
             uid=f"{uid}-bar",
             row=row,
@@ -47,20 +47,20 @@ def scale_shift(low: float, high: float, bins: int) -> dict:
         )
         fig.add_annotation(
             text=f"<b>{label}</b>",
-            x=0.005,
+            x=0,
             xref="x domain",
             y=1,
             yref="y domain",
             xanchor="left",
-            yanchor="top",
+            yanchor="bottom",
             showarrow=False,
             row=row,
             col=1,
         )
         fig.update_yaxes(
-            range=[0, 0.42],
+            range=[0, 0.28],
             tickformat=".0%",
-            tickvals=[0, 0.2, 0.4],
+            tickvals=[0, 0.1, 0.2],
             fixedrange=True,
             row=row,
             col=1,
@@ -91,12 +91,12 @@ def scale_shift(low: float, high: float, bins: int) -> dict:
         )
     fig.add_annotation(
         text="<b>sigmoid's response</b>",
-        x=0.005,
+        x=0,
         xref="x domain",
         y=1,
         yref="y domain",
         xanchor="left",
-        yanchor="top",
+        yanchor="bottom",
         showarrow=False,
         row=4,
         col=1,
@@ -105,6 +105,6 @@ def scale_shift(low: float, high: float, bins: int) -> dict:
     fig.update_xaxes(range=[low, high], fixedrange=True, dtick=2)
     fig.update_xaxes(title_text="value of the pre-activation", row=4, col=1)
     fig.update_layout(
-        height=560, margin={"l": 44, "r": 12, "t": 8, "b": 44}, showlegend=False, bargap=0
+        height=600, margin={"l": 44, "r": 12, "t": 24, "b": 44}, showlegend=False, bargap=0
     )
     return as_dict(fig)

@@ -106,7 +106,7 @@ def _layout(top: float, off: float, ratio: float) -> dict:
     time = {"range": [0, 60], "nticks": 5, "showgrid": False, "title": {"text": "training step"}}
     layout: dict = {
         "xaxis": {**time, **fixed, "anchor": "y"},
-        "yaxis": {"range": [0, top], "domain": list(_LOSS), **fixed},
+        "yaxis": {"range": [0, top], "domain": list(_LOSS), "title": {"text": "loss"}, **fixed},
         "xaxis2": {"range": [-0.5, 7.5], "domain": [0, 0.24], "anchor": "y2", **fixed},
         "yaxis2": {"range": [-0.5, 7.5], "domain": list(_PROBE), "anchor": "x2", **fixed},
         "xaxis3": {
@@ -156,7 +156,6 @@ def _notes() -> list[dict]:
         note(text, x, _LOSS[1], anchor, "bottom", colour) for text, x, anchor, colour in labels
     ]
     headings = (
-        ("loss", 0.005, _LOSS[0]),
         ("the image", 0, _PROBE[1]),
         ("its ten outputs", 0.31, _PROBE[1]),
         ("std: times population std", 0, _STATISTICS[1]),

@@ -35,8 +35,8 @@ def weight_scale(examples: int, floor: float) -> dict:
     _curve(fig, "output-residue", "output", theme.SECOND, 4, False)
     _curve(fig, "inverse-residue", "1/a law", theme.THIRD, 4, True)
     fig.update_layout(
-        height=600,
-        margin={"l": 48, "r": 14, "t": 28, "b": 44},
+        height=620,
+        margin={"l": 48, "r": 14, "t": 48, "b": 44},
         showlegend=False,
         annotations=_words(),
         **_axes(np.log10(floor)),
@@ -119,14 +119,14 @@ def _words() -> list[dict]:
     )
     words = [note(t, x[0], y[1] + 0.006, "left", "bottom") for t, x, y in heads]
     labels = (
-        ("without BN", -1.1, -2.6, "left", 2, theme.PLAIN),
-        ("with BN", -3.3, 0.45, "left", 2, theme.BN),
-        ("without BN", -3.3, -1.0, "left", 3, theme.PLAIN),
-        ("with BN", -1.3, 2.9, "left", 3, theme.BN),
-        ("1/a law", 3.3, -3.2, "right", 4, theme.THIRD),
-        ("output", -3.2, -3.2, "left", 4, theme.SECOND),
+        ("● out", -3.3, "left", theme.SECOND),
+        ("◆ 1/a", 3.3, "right", theme.THIRD),
     )
-    for text, x, y, side, axis, colour in labels:
-        word = note(f"<b>{text}</b>", x, y, side, "middle", colour)
-        words.append(word | {"xref": f"x{axis}", "yref": f"y{axis}"})
+    for text, x, side, colour in labels:  # down where no curve comes but at a = 1
+        word = note(f"<b>{text}</b>", x, -11.4, side, "middle", colour)
+        words.append(word | {"xref": "x4", "yref": "y4"})
+    for (uid, label, colour), x in zip(_NETS, (_LEFT[0], _RIGHT[0]), strict=True):
+        mark = "◆" if uid == "plain" else "●"
+        word = note(f"{mark} <b>{label}</b>", x, 1.006, "left", "bottom", colour)
+        words.append(word | {"yshift": 20})
     return words

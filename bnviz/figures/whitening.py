@@ -49,12 +49,13 @@ def _dots(fig: go.Figure, uid: str, marker: dict, hover: str) -> None:
 
 
 def _layout() -> dict:
-    square = {"range": [-6, 6], "constrain": "domain", "fixedrange": True, "dtick": 2}
+    square = {"constrain": "domain", "fixedrange": True, "dtick": 2}
     cells = {"range": [-0.5, 1.5], "type": "category", "fixedrange": True, "showgrid": False}
     cells["ticks"] = ""
     layout = {
-        "xaxis": {"domain": [0, 1], "anchor": "y", "title": "x₁", **square},
-        "yaxis": {"domain": [0.36, 1], "anchor": "x", "scaleanchor": "x", "title": "x₂", **square},
+        "xaxis": {"domain": [0, 1], "anchor": "y", "title": "x₁", "range": [-6, 8]} | square,
+        "yaxis": {"domain": [0.36, 1], "anchor": "x", "scaleanchor": "x", "title": "x₂"}
+        | {"range": [-6, 6], **square},
         "annotations": [
             note("<b>covariance, raw</b>", 0.26, 0.215, "center", "bottom", theme.NEUTRAL),
             note("<b>covariance, now</b>", 0.78, 0.215, "center", "bottom", theme.THIRD),

@@ -57,7 +57,7 @@ def write_figure(folder: Path, explorer: Explorer, urls: dict[str, str]) -> dict
     for name, graph in artifacts.graphs(explorer).items():
         graphs[name] = f"{explorer.name}.{name}.{_digest(graph)}.onnx.gz"
         _write(folder / graphs[name], lambda g=graph: gzip.compress(g, mtime=0))
-    first = drawing.first(explorer)
+    first = artifacts.first_drawing(explorer)
     spec = explorer.to_dict() | {
         "figure": _rounded(first.figure),
         "readout_first": first.readout,

@@ -23,9 +23,10 @@ def figure_html(explorer, values: dict[str, float | str | bool]) -> str:
     '<figure class="bnviz" data-explorer="demo" data-state="static" data-values=\\'{"gamma": 2}\\''
     """
     given = f" data-values='{_quoted(values)}'" if values else ""
+    stop = "" if explorer.title.endswith("?") else "."
     return (
         f'<figure class="bnviz" data-explorer="{explorer.name}" data-state="static"{given}>'
-        f"<figcaption><strong>{escape(explorer.title)}.</strong> {escape(explorer.caption)}"
+        f"<figcaption><strong>{escape(explorer.title)}{stop}</strong> {escape(explorer.caption)}"
         f'</figcaption><p class="bnviz-note">{_NOTE}</p>'
         f"<noscript><p>{_NOSCRIPT}</p></noscript></figure>"
     )

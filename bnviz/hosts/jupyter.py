@@ -4,6 +4,8 @@
 things: `fig.set(gamma=2)` is a moved slider, `fig.play()` a pressed button.
 """
 
+import sys
+
 from bnviz import explorers
 from bnviz.explorer import Explorer, Simulation
 from bnviz.hosts import _cells
@@ -19,4 +21,11 @@ def show(figure: str | Explorer, /, **values: float | str | bool) -> LiveFigure:
     kind = LiveSimulation if isinstance(explorer, Simulation) else LiveFigure
     live = kind(explorer, values)
     _cells.register(live)
+    _let_colab_draw()
     return live
+
+
+def _let_colab_draw() -> None:
+    """Google Colab draws a FigureWidget only after it has been asked to."""
+    if colab := sys.modules.get("google.colab"):
+        colab.output.enable_custom_widget_manager()

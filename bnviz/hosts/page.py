@@ -4,7 +4,7 @@ At build time it exports the PyTorch function of every registered figure to ONNX
 needs under `_static/bnviz/`, and adds scripts only to pages that hold a figure.
 
 In a Markdown page the directive `{explorer} NAME` shows a figure; in a notebook `bnviz.show(NAME)`
-leaves the same HTML behind.
+leaves the same HTML behind. Figures of a chapter are numbered, and `{fig}` refers to one by name.
 """
 
 import re
@@ -17,6 +17,8 @@ from sphinx.util.docutils import SphinxDirective
 
 from bnviz import assets, explorers
 from bnviz.hosts._files import write_figure, write_libraries, write_scripts
+from bnviz.hosts._next import announce, collect_cards
+from bnviz.hosts._numbers import FigureRole, number_figures, refer
 from bnviz.hosts._site import complete_config, mend_pages, social_card
 from bnviz.hosts.html import figure_html
 
@@ -61,8 +63,12 @@ def setup(app: Sphinx) -> dict:
     """Register the directives and the build steps."""
     app.add_directive("explorer", ExplorerDirective)
     app.add_directive("thumbnail", ThumbnailDirective)
+    app.add_role("fig", FigureRole())
     app.connect("config-inited", complete_config)
     app.connect("builder-inited", _write_assets)
+    app.connect("env-check-consistency", number_figures)  # chapters have their numbers by then
+    app.connect("env-check-consistency", collect_cards)
+    app.connect("html-page-context", announce)
     app.connect("html-page-context", _bring_figures_to_life)
     app.connect("html-page-context", _tidy_scripts, priority=900)
     app.connect("build-finished", mend_pages)
@@ -85,7 +91,8 @@ def _write_assets(app: Sphinx) -> None:
 
 def _bring_figures_to_life(app, pagename, templatename, context, doctree) -> None:
     """Point each figure of a page to its description and posters; add the scripts."""
-    body = context.get("body", "")
+    app.add_css_file(f"{app.bnviz_page}/reading.css")
+    body = context["body"] = refer(app, pagename, context.get("body", ""))
     if not _FIGURE.search(body) and "bnviz-stored" not in body:
         return
     address = context["pathto"]
@@ -98,8 +105,11 @@ def _bring_figures_to_life(app, pagename, templatename, context, doctree) -> Non
             raise ExtensionError(f"{pagename}: no figure is called {name!r}; run its cell again")
         spec = address(f"_static/bnviz/figures/{app.bnviz_figures[name]['spec']}", 1)
         anchor = "" if name in seen else f' id="{name}"'
+        number = app.bnviz_numbers.get((pagename, name), "")
+        label = f' data-number="Figure {number}"' if number else ""
         seen[name] = None
-        return f'{match[1]}{anchor} data-spec="{spec}"{match[3]}{_posters(app, address, name)}'
+        posters = _posters(app, address, name)
+        return f'{match[1]}{anchor}{label} data-spec="{spec}"{match[3]}{posters}'
 
     body = _FIGURE.sub(complete, body)
     body = _THUMB.sub(lambda m: f"{m[1]}{_posters(app, address, m[2])}", body)

@@ -112,3 +112,15 @@ new MutationObserver(() => figures.forEach((figure) => figure.rest())).observe(
   { attributeFilter: ["data-theme", "data-mode"] },
 );
 showAsked();
+
+/* Paper is light, whatever the screen is. */
+let onScreen = "";
+addEventListener("beforeprint", () => {
+  onScreen ||= document.documentElement.dataset.theme;
+  document.documentElement.dataset.theme = "light";
+  figures.forEach((figure) => figure.rest());
+});
+addEventListener("afterprint", () => {
+  document.documentElement.dataset.theme = onScreen || document.documentElement.dataset.theme;
+  onScreen = "";
+});

@@ -54,10 +54,10 @@ export class Explorer {
     this.note = this.node.querySelector(".bnviz-note");
     this.note.textContent = "";
     this.note.setAttribute("role", "status");
-    this.heading = element("p", { className: "bnviz-title" }, title);
+    this.heading = element("p", { className: "bnviz-title" }, this.titled(title));
     this.tools = element("div", { className: "bnviz-tools" }, ...this.buttons());
     this.node.setAttribute("role", "group");
-    this.node.setAttribute("aria-label", title);
+    this.node.setAttribute("aria-label", this.titled(title));
     this.node.id ||= name;
     this.plot.append(...this.node.querySelectorAll(".bnviz-poster"));
     this.node.prepend(this.heading, this.tools, this.controls.root, this.plot, this.readout, this.said, this.note);
@@ -66,6 +66,12 @@ export class Explorer {
         if (this.node.dataset.state === "static") this.wake();
       });
     }
+  }
+
+  /** With the figure's number, if it has one. */
+  titled(title) {
+    const { number } = this.node.dataset;
+    return number ? `${number}. ${title}` : title;
   }
 
   buttons() {
@@ -187,6 +193,7 @@ export class Explorer {
 
   /** Draw at the next frame, cheaply; plotly follows when things have come to rest. */
   show() {
+    clearTimeout(this.resting);
     this.frame ??= requestAnimationFrame(() => {
       this.frame = undefined;
       this.prepare();
@@ -194,7 +201,7 @@ export class Explorer {
       else this.react();
       this.say();
       this.counted();
-      clearTimeout(this.resting); // begun here: a page in the background waits long for its frame
+      // from here, not from the request: a frame may come late, and nothing may be painted after
       this.resting = setTimeout(() => this.rest(), REST);
     });
   }

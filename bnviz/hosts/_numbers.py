@@ -1,0 +1,59 @@
+"""Figures have a number in their chapter, and the role `{fig}` refers to them."""
+
+import re
+from collections.abc import Iterator
+from html import escape
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.util.docutils import SphinxRole
+
+__all__ = ["FigureRole", "number_figures", "refer"]
+
+_SHOWN = re.compile(r'<figure class="bnviz" data-explorer="([a-z0-9-]+)"')
+_REFERENCE = re.compile(r'<a class="bnviz-fig" data-figure="([a-z0-9-]+)"></a>')
+
+
+class FigureRole(SphinxRole):
+    """`{fig}` with the name of a figure: a link that says its number, such as Figure 2.1."""
+
+    def run(self) -> tuple[list[nodes.Node], list]:
+        html = f'<a class="bnviz-fig" data-figure="{escape(self.text)}"></a>'
+        return [nodes.raw("", html, format="html")], []
+
+
+def number_figures(app: Sphinx, env) -> None:
+    """Number the figures in the order of the book: (page, figure) -> "2.1".
+
+    The parts of a chapter go on with its numbers. A page that belongs to no chapter, such as the
+    introduction, shows its figures without a number.
+    """
+    app.bnviz_numbers, counts = {}, {}
+    for page, chapter in _pages(env, env.config.root_doc, None):
+        doctree = env.get_doctree(page)
+        text = "".join(node.astext() for node in doctree.findall(nodes.raw))
+        for name in dict.fromkeys(_SHOWN.findall(text)) if chapter else ():
+            counts[chapter] = counts.get(chapter, 0) + 1
+            app.bnviz_numbers[page, name] = f"{chapter}.{counts[chapter]}"
+
+
+def _pages(env, page: str, chapter: int | None) -> Iterator[tuple[str, int | None]]:
+    """Pages in the order of the book, with the number of the chapter to which they belong."""
+    chapter = env.toc_secnumbers.get(page, {}).get("", (chapter,))[0]
+    yield page, chapter
+    for child in env.toctree_includes.get(page, ()):
+        yield from _pages(env, child, chapter)
+
+
+def refer(app: Sphinx, page: str, body: str) -> str:
+    """Fill in the references to figures."""
+
+    def link(match: re.Match) -> str:
+        for (home, name), number in app.bnviz_numbers.items():
+            if name == match[1]:
+                address = app.builder.get_relative_uri(page, home) if home != page else ""
+                return f'<a class="bnviz-fig" href="{address}#{name}">Figure {number}</a>'
+        raise ExtensionError(f"{page}: no chapter shows a figure called {match[1]!r}")
+
+    return _REFERENCE.sub(link, body)

@@ -1,0 +1,168 @@
+"""What stands around the figures: quizzes, numbers, what comes next, paper."""
+
+import re
+from pathlib import Path
+
+import pytest
+from sphinx.application import Sphinx
+from sphinx.util.docutils import docutils_namespace
+
+from tests.pages import BOOK, FIGURES
+from tests.reader import reading
+
+BUILT = BOOK.parent / "_build" / "html" / "book"
+CHAPTERS = ["shift", "steps", "backprop", "placement", "inference", "benefits", "landscape"]
+QUESTION = """\
+# Page
+
+:::{quiz} What is *the* mean of 1 and 3?
+- [ ] One
+  > That is the `smaller` one.
+- [x] Two
+  > $(1 + 3) / 2$.
+  >
+  > Twice.
+:::
+"""
+
+
+def built(folder: Path, text: str) -> tuple[str, str]:
+    """A page of that text in HTML, and what Sphinx complained of."""
+    (folder / "source").mkdir()
+    (folder / "source" / "index.md").write_text(text)
+    out = folder / "out"
+    settings = {
+        "extensions": ["myst_parser", "bnviz.hosts.quiz"],
+        "myst_enable_extensions": ["colon_fence", "dollarmath"],
+    }
+    with (folder / "said").open("w+") as said, docutils_namespace():
+        app = Sphinx(
+            folder / "source", None, out, folder / "trees", "html", settings, None, warning=said
+        )
+        app.build()
+        said.seek(0)
+        return (out / "index.html").read_text(), said.read()
+
+
+# --- quizzes -------------------------------------------------------------------------------------
+
+
+def test_a_question_and_its_options_are_plain_html(tmp_path):
+    page, said = built(tmp_path, QUESTION)
+    assert said == ""
+    assert '<p class="bnviz-question" id="quiz-0">What is <em>the</em> mean of 1 and 3?</p>' in page
+    options = re.findall(r'<details class="bnviz-option bnviz-(\w+)" name="quiz-0">(.*?)</details>',
+                         page, re.DOTALL)  # fmt: skip
+    assert [kind for kind, _ in options] == ["wrong", "right"]
+    assert "<summary><span>One</span></summary>" in options[0][1]
+    assert "<b>Not quite.</b>" in options[0][1]
+    assert "smaller" in options[0][1]
+    assert "<b>Right.</b>" in options[1][1]
+    assert "Twice" in options[1][1]
+    assert "[x]" not in page
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ("[x]", "[ ]", "exactly one option of a quiz is right"),
+        ("[ ]", "[x]", "exactly one option of a quiz is right"),
+        ("[ ] ", "", "an option begins with"),
+        ("  > That is the `smaller` one.\n", "", "ends with its feedback"),
+        ("- [ ] One\n", "One\n\n- [ ] One\n", "one list of options, and nothing else"),
+    ],
+)
+def test_a_quiz_that_cannot_be_asked_is_an_error(tmp_path, old, new, why):
+    _, said = built(tmp_path, QUESTION.replace(old, new))
+    assert why in said
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_quiz_answers_without_javascript_and_from_the_keyboard(browser, book_url, chapter):
+    with reading(browser, book_url, java_script_enabled=False) as reader:
+        reader.open(f"book/{chapter}.html")
+        quizzes = reader.page.locator(".bnviz-quiz")
+        assert quizzes.count() >= 3
+        for quiz in quizzes.all():
+            options = quiz.locator("details")
+            assert quiz.locator(".bnviz-right").count() == 1
+            first, last = options.first, options.last
+            first.locator("summary").focus()
+            reader.page.keyboard.press("Enter")
+            assert first.locator(".bnviz-feedback").is_visible()
+            last.locator("summary").click()
+            assert last.locator(".bnviz-feedback").is_visible()
+            assert not first.locator(".bnviz-feedback").is_visible()
+
+
+# --- numbers and neighbours ----------------------------------------------------------------------
+
+
+def test_figures_are_numbered_by_chapter_in_their_order():
+    found = {}
+    for number, chapter in enumerate(CHAPTERS, start=1):
+        page = (BUILT / f"{chapter}.html").read_text()
+        shown = re.findall(r'data-explorer="([\w-]+)"[^>]*?id="[\w-]+" data-number="([^"]+)"', page)
+        assert [name for name, _ in shown] == list(dict.fromkeys(FIGURES[f"{chapter}.html"]))
+        found.setdefault(min(number, 6), []).extend(label for _, label in shown)
+    for number, labels in found.items():
+        assert labels == [f"Figure {number}.{k + 1}" for k in range(len(labels))]
+    assert "data-number" not in (BUILT / "intro.html").read_text()
+
+
+def test_references_to_figures_lead_to_them():
+    links = [
+        (page, target, name, label)
+        for page in (f"{chapter}.html" for chapter in CHAPTERS)
+        for target, name, label in re.findall(
+            r'<a class="bnviz-fig" href="([\w.]*)#([\w-]+)">([^<]+)</a>', (BUILT / page).read_text()
+        )
+    ]
+    assert links
+    for page, target, name, label in links:
+        home = (BUILT / (target or page)).read_text()
+        assert re.search(rf'id="{name}" data-number="{label}"', home), (page, name)
+    assert 'class="bnviz-fig" data-figure' not in "".join(
+        (BUILT / f"{chapter}.html").read_text() for chapter in CHAPTERS
+    )
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_equations_and_exercises_carry_the_chapters_number(chapter):
+    page = (BUILT / f"{chapter}.html").read_text()
+    number = min(CHAPTERS.index(chapter) + 1, 6)
+    assert {n.split(".")[0] for n in re.findall(r'eqno">\((\d+\.\d+)\)', page)} <= {str(number)}
+    exercises = re.findall(r'caption-number">Exercise (\d+\.\d+) ', page)
+    assert len(exercises) >= 4
+    assert {n.split(".")[0] for n in exercises} == {str(number)}
+
+
+def test_each_page_says_what_the_next_one_holds():
+    for page in ("intro", *CHAPTERS[:-1]):
+        text = (BUILT / f"{page}.html").read_text()
+        following = re.search(r'<a class="right-next".*?</a>', text, re.DOTALL)[0]
+        assert len(re.search(r'<span class="bnviz-ahead">([^<]+)</span>', following)[1]) > 20
+
+
+# --- paper ---------------------------------------------------------------------------------------
+
+
+def test_on_paper_figures_stand_as_they_are_and_light(browser, book_url):
+    with reading(browser, book_url, color_scheme="dark") as reader:
+        reader.open("book/steps.html")
+        figure = reader.figure("scale-shift")
+        figure.move("beta", 2)
+        figure.rest()
+        said = figure.readout
+        reader.page.emulate_media(media="print")
+        reader.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert reader.page.evaluate("document.documentElement.dataset.theme") == "light"
+        assert figure.root.locator(".main-svg").first.is_visible()
+        assert figure.readout == said
+        for hidden in (".bnviz-tools", ".bnviz-controls", ".bnviz-note"):
+            assert not figure.root.locator(hidden).first.is_visible()
+        for hidden in (".bd-sidebar-primary", ".prev-next-footer", ".bd-header-article"):
+            assert not reader.page.locator(hidden).first.is_visible()
+        assert len(reader.page.pdf()) > 50_000
+        reader.page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert reader.page.evaluate("document.documentElement.dataset.theme") == "dark"
