@@ -80,7 +80,7 @@ class Slider:
         """
         if isinstance(value, (bool, str)) or not isinstance(value, (int, float)):
             raise TypeError(f"{self.name} takes a number, got {value!r}")
-        if not math.isfinite(value) or not self.min <= value <= self.max:
+        if not self.min <= value <= self.max:  # nor may it be NaN
             raise ValueError(
                 f"{self.name} = {value} is outside [{self.min:g}, {self.max:g}]; "
                 "choose a value in that range"

@@ -54,12 +54,13 @@ def relative_error(a, b, floor=0.0):
 
     One scale for the whole array, so that a value near 0 among large ones does no harm.
     If all of a and b may be 0 up to rounding, set `floor` to the size that counts as something.
-    Raises ValueError if the shapes differ or are empty, or a value is not finite.
+    Raises ValueError if the shapes differ or are empty, or a value is not finite; TypeError for
+    complex values, whose parts are two checks.
 
     >>> relative_error([1.0, 2.0], [1.0, 1.5])
     0.25
     """
-    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    a, b = _real("a", a), _real("b", b)
     if a.shape != b.shape or a.size == 0:
         raise ValueError(f"shapes {a.shape} and {b.shape} must be equal and not empty: reshape one")
     for name, value in (("a", a), ("b", b)):
@@ -96,8 +97,14 @@ def check(f, x, gradient, dy=None, *, h=1e-5, tolerance=1e-6, floor=0.0):
     return error
 
 
+def _real(name, value):
+    if np.iscomplexobj(value):
+        raise TypeError(f"{name} is complex, must be real: check .real and .imag one by one")
+    return np.asarray(value, dtype=np.float64)
+
+
 def _output(f, x, dy):
-    y = np.asarray(f(x), dtype=np.float64)
+    y = _real("f(x)", f(x))
     if dy is None and y.size != 1:
         raise ValueError(f"f(x) has shape {y.shape}, must be a scalar: pass dy, of that shape, too")
     if dy is not None and y.shape != np.shape(dy):

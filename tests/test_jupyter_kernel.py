@@ -134,3 +134,58 @@ def test_interrupt_of_a_cell_ends_the_training_too(training, cell):
     training.manager.interrupt_kernel()
     assert "error" in {m["msg_type"] for m in training.answers(running)}
     rests(training)
+
+
+# What a kernel holds: widgets, figures that anything still refers to, threads, tasks.
+HELD = """
+import gc, threading, ipywidgets
+from bnviz.hosts._live import LiveFigure
+def held():
+    for _ in range(3): gc.collect()
+    figures = sum(isinstance(o, LiveFigure) for o in gc.get_objects())
+    widgets = len(ipywidgets.widgets.widget._instances)
+    return widgets, figures, threading.active_count(), len(asyncio.all_tasks())
+def megabytes():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 / 1e6
+"""
+
+
+def test_a_cell_run_fifty_times_leaves_one_figure_behind(kernel):
+    kernel.run(HELD)
+    memory = []
+    for number in range(1, 51):
+        kernel.run("d = show('drift'); d.play()", cell="again")
+        if number in (10, 50):  # the first fill what is kept once
+            kernel.until("d.number > 0")
+            memory.append((kernel.value("held()"), kernel.value("megabytes()")))
+    (early, small), (late, large) = memory
+    assert late == early
+    assert large < small + 30, "40 figures of which none is shown any more take memory"
+    kernel.run("d.close()")
+    assert kernel.value("d._loop.running") is False
+
+
+def test_a_figure_closed_in_training_is_gone(training):
+    training.run(HELD)
+    training.run("d.close(); del d; await asyncio.sleep(0.2)")
+    before = training.value("held()")
+    for _ in range(5):
+        training.run("d = show('drift'); d._transport.speed.value = 'fastest'; d.play()")
+        training.until("d.number > 1")
+        training.run("d.close(); number = d.number; await asyncio.sleep(0.1)")
+        assert training.value("(d.number - number, d._loop.running)") == (0, False)
+        training.run("del d; await asyncio.sleep(0.1)")
+    after = training.value("held()")
+    assert after[0] == before[0], "widgets stay open"
+    assert after[1] <= before[1] + 1, "closed figures are kept"
+    assert after[2:] == before[2:], "a thread or task goes on"
+
+
+def test_after_a_restart_figures_live_again(training):
+    training.manager.restart_kernel(now=True)
+    training.client.wait_for_ready(timeout=60)
+    training.run("import asyncio, time; from bnviz import show")
+    training.run("d = show('drift'); d.play()", cell="training")
+    training.until("d.number > 2")
+    training.run("d.pause()")
+    rests(training)

@@ -401,7 +401,7 @@ def test_a_phone_shows_the_whole_page_without_scrolling_sideways(browser, book_u
     for figure in page.locator("figure.bnviz").all():
         figure.scroll_into_view_if_needed()
     page.wait_for_function(
-        "document.querySelectorAll('figure.bnviz:not(.bnviz-ready)').length === 0"
+        "() => document.querySelectorAll('figure.bnviz:not(.bnviz-ready)').length === 0"
     )
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     context.close()

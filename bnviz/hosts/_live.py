@@ -245,7 +245,10 @@ def _error_html(error: Exception) -> str:
 
 
 def _close_all(widget: widgets.Widget) -> None:
-    """Close a widget and what it holds."""
+    """Close a widget and what it holds; its layout and style are widgets too."""
     for child in getattr(widget, "children", ()):
         _close_all(child)
-    widget.close()
+    parts = [getattr(widget, name, None) for name in ("layout", "style")]
+    for part in (*parts, widget):
+        if isinstance(part, widgets.Widget):  # the layout of a plotly figure is none
+            part.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 from bnviz.hosts import fork
+from bnviz.hosts._policy import guarded
 
 __all__ = ["complete_config", "mend_pages", "social_card"]
 
@@ -58,12 +59,13 @@ def social_card(app: Sphinx, context: dict, picture: str, title: str) -> None:
 
 
 def mend_pages(app: Sphinx, error: Exception | None) -> None:
-    """Put right, in the finished pages, what makes them hard to use with a screen reader."""
+    """Put right what makes finished pages hard to use with a screen reader; guard them."""
     if error or app.builder.format != "html":
         return
     for page in Path(app.outdir).rglob("*.html"):
         before = text = page.read_text(encoding="utf-8")
         for found, wanted in _MENDED.items():
             text = re.sub(found, wanted, text)
+        text = guarded(text)
         if text != before:
             page.write_text(text, encoding="utf-8")

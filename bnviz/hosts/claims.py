@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from html import escape
 from pathlib import Path
 
 from docutils import nodes
@@ -34,7 +35,7 @@ class ClaimsDirective(SphinxDirective):
 
     def _entry(self, claim: ledger.Claim) -> nodes.Node:
         entry = nodes.container(classes=["bnviz-claim"], ids=[claim.id.lower()])
-        said = ", ".join(claim.sources)
+        said = escape(", ".join(claim.sources))
         head = f'<p class="bnviz-claim-head"><b>{claim.id}</b> {_badge(claim.verdict)} {said}</p>'
         entry += nodes.raw("", head, format="html")
         where = f"{{doc}}`{claim.chapter}`"

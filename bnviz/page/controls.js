@@ -19,6 +19,13 @@ export function element(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** A button after what went wrong. @param {HTMLElement} note @param {() => void} act */
+export function offerRetry(note, act) {
+  const retry = element("button", { type: "button", name: "retry" }, "Try again");
+  retry.addEventListener("click", act);
+  note.append(retry);
+}
+
 export class Controls {
   /**
    * @param {string} figure name of the figure, for ids
@@ -123,8 +130,9 @@ export class Controls {
     if (control.kind === "choice") {
       if (control.options.includes(value)) input.value = value;
     } else if (control.kind === "toggle") {
-      input.checked = value === true || value === "true" || value === "1";
-    } else if (value !== "" && Number.isFinite(Number(value))) {
+      const known = { true: true, 1: true, false: false, 0: false };
+      if (Object.hasOwn(known, String(value))) input.checked = known[String(value)];
+    } else if (String(value).trim() !== "" && Number.isFinite(Number(value))) {
       const inside = Math.min(Math.max(Number(value), control.min), control.max);
       input.value = String(SCALES[control.scale][0](inside));
     }

@@ -5,6 +5,8 @@
  *
  * data-state: static (drawn, not computing) | loading | live | failed
  */
+import { offerRetry } from "./controls.js";
+import { get } from "./fetching.js";
 import { Explorer } from "./figure.js";
 import { Simulation } from "./simulation.js";
 import { drawStored } from "./stored.js";
@@ -30,36 +32,74 @@ function whenNear(node, margin, call) {
   observer.observe(node);
 }
 
-async function mount(node) {
+/** Draw a figure; what goes wrong is said, and can be tried again. */
+async function mount(node, begun = null, attempt = 0) {
+  let figure = begun;
   try {
-    const response = await fetch(node.dataset.spec);
-    if (!response.ok) throw new Error(`the description of the figure is missing (${response.status})`);
-    const spec = await response.json();
-    const Kind = spec.kind === "simulation" ? Simulation : Explorer;
-    const figure = new Kind(node, spec, new URL(node.dataset.spec, document.baseURI));
+    figure ??= await described(node, attempt);
     await figure.draw();
-    figures.push(figure);
-    followLink(figure);
-    const thrifty = /** @type {any} */ (navigator).connection?.saveData;
-    if (!thrifty) whenNear(node, "400px", () => idle().then(() => figure.wake()));
   } catch (error) {
-    node.dataset.state = "failed";
     const note = node.querySelector(".bnviz-note");
-    note.textContent = `This figure could not be drawn: ${error.message}. Reload the page to try again.`;
+    node.dataset.state = "failed";
+    note.textContent = `This figure could not be drawn: ${error.message}. The picture shows how it begins. `;
+    offerRetry(note, () => {
+      node.dataset.state = "static";
+      note.textContent = "Trying again …";
+      mount(node, figure, attempt + 1);
+    });
+    return;
   }
+  figures.push(figure);
+  followLink(figure);
+  const thrifty = /** @type {any} */ (navigator).connection?.saveData;
+  if (!thrifty) whenNear(node, "400px", () => idle().then(() => figure.wake()));
+}
+
+/** @returns {Promise<Explorer>} not yet drawn */
+async function described(node, attempt) {
+  const response = await get(new URL(node.dataset.spec, document.baseURI).href, attempt);
+  let spec;
+  try {
+    spec = await response.json();
+  } catch {
+    throw new Error("its description did not arrive whole");
+  }
+  const Kind = spec.kind === "simulation" ? Simulation : Explorer;
+  return new Kind(node, spec, new URL(node.dataset.spec, document.baseURI));
+}
+
+/** What the address asks for: the name of a figure and its values, if any. */
+function asked() {
+  let hash = location.hash.slice(1);
+  try {
+    hash = decodeURIComponent(hash); // some programs encode the ? and = of a link
+  } catch {
+    // a broken link is taken as it is
+  }
+  return hash.split("?");
 }
 
 /** `#drift?lr=0.1&batch=8` puts these values into the figure and shows it. */
 function followLink(figure) {
-  const [name, query] = decodeURIComponent(location.hash.slice(1)).split("?");
+  const [name, query] = asked();
   if (name !== figure.spec.name || query === undefined) return;
   figure.node.scrollIntoView({ block: "start" });
   figure.restore(new URLSearchParams(query));
 }
 
+/** A figure that is far away is drawn once it is near. */
+function showAsked() {
+  const [name, query] = asked();
+  if (query === undefined) return;
+  document.querySelector(`figure.bnviz[data-explorer="${CSS.escape(name)}"]`)?.scrollIntoView();
+}
+
 /** @type {Explorer[]} */
 const figures = [];
-window.addEventListener("hashchange", () => figures.forEach(followLink));
+window.addEventListener("hashchange", () => {
+  showAsked();
+  figures.forEach(followLink);
+});
 for (const node of document.querySelectorAll("figure.bnviz[data-spec]")) {
   whenNear(node, "1200px", () => mount(/** @type {HTMLElement} */ (node)));
 }
@@ -71,10 +111,7 @@ new MutationObserver(() => figures.forEach((figure) => figure.rest())).observe(
   document.documentElement,
   { attributeFilter: ["data-theme", "data-mode"] },
 );
-if (location.hash.includes("?")) {
-  const name = location.hash.slice(1).split("?")[0];
-  document.querySelector(`figure.bnviz[data-explorer="${CSS.escape(name)}"]`)?.scrollIntoView();
-}
+showAsked();
 
 /* Paper is light, whatever the screen is. */
 let onScreen = "";

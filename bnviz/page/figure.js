@@ -1,10 +1,10 @@
 // @ts-check
 /** An Explorer in the page: controls, first drawing, and a picture that follows the controls. */
-import { Controls, element } from "./controls.js";
+import { Controls, element, offerRetry } from "./controls.js";
 import { fill } from "./format.js";
 import { Painter, supports } from "./paint.js";
 import { config, plotly, templateNow } from "./plotly.js";
-import { ask, loadRuntime } from "./runtime.js";
+import { ask, loadRuntime, whenStopped } from "./runtime.js";
 import { more } from "./tools.js";
 
 const REST = 180; // milliseconds without change until plotly draws again
@@ -21,13 +21,17 @@ export class Explorer {
     /** @type {number[] | null} the newest control numbers not yet computed */
     this.wanted = null;
     this.traces = new Map(spec.figure.data.map((trace, k) => [trace.uid, k]));
+    whenStopped((error) => {
+      if (this.node.dataset.state === "live") this.lost(error);
+    });
   }
 
   // --- the first drawing ---------------------------------------------------------------------
 
   /** Controls and the first drawing, whose numbers were computed when the book was built. */
   async draw() {
-    this.build();
+    if (!this.plot) this.build();
+    this.mark("static", "");
     this.plotly = await plotly(this.address(this.spec.urls.plotly));
     const { data, layout } = this.spec.figure;
     this.plot.style.height = `${layout.height}px`;
@@ -58,7 +62,9 @@ export class Explorer {
     this.plot.append(...this.node.querySelectorAll(".bnviz-poster"));
     this.node.prepend(this.heading, this.tools, this.controls.root, this.plot, this.readout, this.said, this.note);
     for (const event of ["pointerdown", "focusin"]) {
-      this.node.addEventListener(event, () => this.wake(), { once: true });
+      this.node.addEventListener(event, () => {
+        if (this.node.dataset.state === "static") this.wake();
+      });
     }
   }
 
@@ -124,13 +130,17 @@ export class Explorer {
   /** Show what went wrong, keep the last picture, offer to try again. */
   fail(error) {
     this.busy = false;
-    this.mark("failed", `This figure cannot compute right now: ${error.message}. `);
-    const retry = element("button", { type: "button", name: "retry" }, "Try again");
-    retry.addEventListener("click", () => {
-      this.waking = null;
-      this.wake();
-    });
-    this.note.append(retry);
+    this.waking = null; // whatever the reader does next tries again
+    const text = `This figure cannot compute right now: ${error.message}. The picture is its last one. `;
+    this.mark("failed", text);
+    offerRetry(this.note, () => this.wake());
+  }
+
+  /** The worker has ended: unless a question is open, and then fails, it can wait for the next. */
+  lost(error) {
+    if (this.busy) return;
+    this.waking = null;
+    this.mark("static", "");
   }
 
   /** @param {"static" | "loading" | "live" | "failed"} state @param {string} text */

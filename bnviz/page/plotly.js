@@ -1,19 +1,27 @@
 // @ts-check
 /** plotly.js, loaded once, and the page's light or dark template. */
 
+import { anew } from "./fetching.js";
+
 /** @type {Promise<any> | null} */
 let loading = null;
+let attempt = 0;
 
 /** @param {string} url @returns {Promise<any>} the Plotly object */
 export function plotly(url) {
   loading ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");
-    script.src = url;
-    script.onload = () => resolve(/** @type {any} */ (window).Plotly);
-    script.onerror = () => {
+    script.src = anew(url, attempt);
+    script.onload = script.onerror = () => {
+      const library = /** @type {any} */ (window).Plotly; // none if the file was no script
+      if (library) {
+        resolve(library);
+        return;
+      }
       loading = null;
+      attempt += 1;
       script.remove();
-      reject(new Error("plotly.js could not be loaded"));
+      reject(new Error("plotly.js could not be loaded; check the connection to the network"));
     };
     document.head.append(script);
   });

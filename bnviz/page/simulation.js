@@ -53,8 +53,8 @@ export class Simulation extends Explorer {
     await super.draw();
     this.node.dataset.step = "0";
     this.counter.textContent = `a first run of ${this.spec.preview} steps, press Play for your own`;
-    new IntersectionObserver(([entry]) => {
-      this.visible = entry.isIntersecting;
+    new IntersectionObserver((entries) => {
+      this.visible = entries[entries.length - 1].isIntersecting; // the newest
       this.go();
     }).observe(this.plot);
     document.addEventListener("visibilitychange", () => this.go());
@@ -85,6 +85,12 @@ export class Simulation extends Explorer {
     super.fail(error);
   }
 
+  /** The state of the network was in the worker. */
+  lost(error) {
+    if (this.began) this.fail(new Error(`${error.message}, and the run is lost`));
+    else super.lost(error);
+  }
+
   /** A whole number in range, whatever was typed. */
   seedNumber() {
     const typed = Math.round(Number(this.seed.value));
@@ -113,7 +119,10 @@ export class Simulation extends Explorer {
     this.run += 1;
     this.ahead = ahead;
     this.began = true;
-    this.starting ??= this.startNewest().finally(() => (this.starting = null));
+    this.starting ??= this.startNewest().finally(() => {
+      this.starting = null;
+      if (this.wanted && this.node.dataset.state === "live" && !this.playing) this.peek();
+    });
     return this.starting;
   }
 
@@ -130,8 +139,9 @@ export class Simulation extends Explorer {
     const { history, every, rows, bindings, observed } = this.spec;
     const coarse = Math.max(2, 2 * Math.floor(history / every / 2));
     try {
+      this.wanted = null; // what the controls say until here, the start shows
       const outputs = await ask("start", { ...this.details(), seed: this.seedNumber(), rows });
-      if (run !== this.run) return;
+      if (run !== this.run || this.node.dataset.state !== "live") return;
       this.number = 0;
       this.diverged.clear();
       this.note.textContent = "";
@@ -173,7 +183,7 @@ export class Simulation extends Explorer {
 
   moved(control) {
     if (control === null || control.restart) this.restart();
-    else if (!this.began) this.restart(this.chooses(control) ? this.spec.preview : 0);
+    else if (!this.began || this.node.dataset.state === "failed") this.restart(this.chooses(control) ? this.spec.preview : 0);
     else if (!this.playing) this.peek();
   }
 
@@ -185,7 +195,7 @@ export class Simulation extends Explorer {
   /** While nothing runs, show the state under the newest controls. */
   async peek() {
     this.wanted = this.controls.numbers();
-    if (this.busy) return;
+    if (this.busy || this.starting) return; // there is no run to look at before it has started
     this.busy = true;
     const run = this.run;
     try {
@@ -208,8 +218,9 @@ export class Simulation extends Explorer {
     this.playing = true;
     this.playButton.textContent = "Pause";
     this.said.setAttribute("aria-live", "off"); // it would never stop talking
-    await (this.began ? this.starting : this.restart());
-    this.go();
+    await this.ready();
+    if (this.node.dataset.state === "live") this.go();
+    else this.pause();
   }
 
   pause() {
@@ -221,8 +232,13 @@ export class Simulation extends Explorer {
 
   async single() {
     this.pause();
-    await (this.began ? this.starting : this.restart());
-    await this.advance(1, 0);
+    await this.ready();
+    if (this.node.dataset.state === "live") await this.advance(1, 0);
+  }
+
+  /** A run that can go on: the one there is, or another after a failure. */
+  ready() {
+    return this.began && this.node.dataset.state === "live" ? this.starting : this.restart();
   }
 
   /** Keep stepping while somebody watches. */
@@ -230,6 +246,10 @@ export class Simulation extends Explorer {
     if (this.looping) return;
     this.looping = true;
     while (this.playing && this.visible && !document.hidden && this.node.dataset.state === "live") {
+      if (this.starting) {
+        await this.starting;
+        continue;
+      }
       const { steps, pause } = SPEEDS[this.speed.value] ?? SPEEDS.normal;
       const shown = new Promise((resolve) => requestAnimationFrame(resolve));
       await this.advance(steps, BUDGET);

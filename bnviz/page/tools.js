@@ -1,6 +1,7 @@
 // @ts-check
 /** What a reader can do with any figure besides moving it: link, picture, full screen, code. */
 import { element } from "./controls.js";
+import { get } from "./fetching.js";
 import { config } from "./plotly.js";
 
 /** @param {import("./figure.js").Explorer} figure @returns {HTMLElement} a menu that opens */
@@ -88,8 +89,7 @@ async function showCode(figure) {
   figure.node.append(dialog);
   dialog.showModal();
   try {
-    const response = await fetch(figure.address(url));
-    if (!response.ok) throw new Error(`status ${response.status}`);
+    const response = await get(figure.address(url));
     body.innerHTML = await response.text(); // made by the build from the package's own source
   } catch (error) {
     body.textContent = `The code could not be loaded (${error.message}). It stands in ${path}.`;

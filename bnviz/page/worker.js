@@ -3,8 +3,11 @@
  * The worker of a page: one onnxruntime for all its figures. Nothing here knows a figure; it runs
  * graphs and keeps the state of simulations.
  *
- * A request is {id, op, ...}; the answer {id, result} or {id, error}; on the way {progress}.
+ * A request is {id, op, ...}; the answer {id, result} or {id, error}; on the way {progress}. An error
+ * that leaves nothing to build on is `fatal`: only another worker can do better. {op: "ping"} is
+ * answered at once, with {}.
  */
+import { anew, getBytes } from "./fetching.js";
 import { Shuffler } from "./prng.js";
 
 /** @type {any} */
@@ -14,49 +17,59 @@ const sessions = new Map();
 /** @type {Map<string, {state: any, rows: Shuffler, steps: number}>} runs by figure */
 const runs = new Map();
 
-/** Fetch bytes, telling how far it is, and unpack them if they are gzipped. */
-async function fetchBytes(url, progress = null) {
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url.split("/").pop()} could not be loaded (${response.status})`);
-  const total = Number(response.headers.get("content-length")) || 0;
-  const chunks = [];
-  let loaded = 0;
-  const reader = response.body.getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    chunks.push(value);
-    loaded += value.length;
-    if (progress) progress(loaded, total);
+/** An empty module: where WebAssembly is blocked, not even this compiles. */
+const EMPTY = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+
+function needWebAssembly() {
+  try {
+    new WebAssembly.Module(EMPTY);
+  } catch {
+    throw new Error("WebAssembly is blocked; allow it for this site or use another browser");
   }
-  const blob = new Blob(chunks);
-  const head = new Uint8Array(await blob.slice(0, 2).arrayBuffer());
-  if (head[0] !== 0x1f || head[1] !== 0x8b) return blob.arrayBuffer(); // the server unpacked it
-  const plain = blob.stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Response(plain).arrayBuffer();
+}
+
+async function bring(url) {
+  try {
+    return await import(url);
+  } catch {
+    throw new Error("onnxruntime-web could not be loaded; check the connection to the network");
+  }
+}
+
+async function session(url, bytes) {
+  try {
+    return await ort.InferenceSession.create(new Uint8Array(bytes));
+  } catch (error) {
+    const started = !String(error).includes("backend");
+    const name = started ? url.split("/").pop() : "onnxruntime-web";
+    throw new Error(`${name} did not arrive whole, or does not run in this browser`);
+  }
 }
 
 const operations = {
-  /** Load onnxruntime-web: {ort, loader, wasm} are addresses. */
-  async runtime({ urls }) {
+  /** Load onnxruntime-web: {ort, loader, wasm} are addresses; which attempt it is. */
+  async runtime({ urls, attempt }) {
     if (ort) return;
+    needWebAssembly();
     const post = (loaded, total) => self.postMessage({ progress: { loaded, total } });
-    const [module, binary] = await Promise.all([import(urls.ort), fetchBytes(urls.wasm, post)]);
+    const [module, binary] = await Promise.all([
+      bring(anew(urls.ort, attempt)),
+      getBytes(urls.wasm, attempt, post),
+    ]);
     module.env.wasm.numThreads = 1;
-    module.env.wasm.wasmPaths = { mjs: urls.loader };
+    module.env.wasm.wasmPaths = { mjs: anew(urls.loader, attempt) };
     module.env.wasm.wasmBinary = binary;
     module.env.logLevel = "error";
     ort = module;
   },
 
   /** Load the graphs of a figure: {name: address}. */
-  async load({ figure, graphs }) {
+  async load({ figure, graphs, attempt }) {
     await Promise.all(
       Object.entries(graphs).map(async ([name, url]) => {
         const key = `${figure}/${name}`;
         if (!sessions.has(key)) {
-          const bytes = await fetchBytes(url);
-          sessions.set(key, await ort.InferenceSession.create(new Uint8Array(bytes)));
+          sessions.set(key, await session(url, await getBytes(url, attempt)));
         }
       }),
     );
@@ -131,12 +144,17 @@ function plain(outputs) {
 
 let queue = Promise.resolve();
 self.onmessage = ({ data }) => {
+  if (data.op === "ping") {
+    self.postMessage({});
+    return;
+  }
   queue = queue.then(async () => {
     try {
       const result = await operations[data.op](data);
       self.postMessage({ id: data.id, result });
     } catch (error) {
-      self.postMessage({ id: data.id, error: String(error?.message ?? error) });
+      const fatal = data.op !== "load" || !sessions.size;
+      self.postMessage({ id: data.id, error: String(error?.message ?? error), fatal });
     }
   });
 };
