@@ -21,7 +21,7 @@ BOOK_SOURCES := $(shell find book bnviz _config.yml _toc.yml -type f \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help serve book test lab notebooks links lint format clean
+.PHONY: help serve book test lab notebooks bench links lint format clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -45,6 +45,9 @@ lab: $(INSTALLED) ## Start JupyterLab on the notebooks of the book
 
 notebooks: $(INSTALLED) ## Run the notebooks (or NB=one) and store their outputs
 	@$(PY) -m bnviz.notebooks $(NB)
+
+bench: $(INSTALLED) ## Measure how fast it is beside what it could be compared with
+	@$(PY) -m bnviz.bench
 
 links: $(INSTALLED) ## Look whether the links to other sites still lead somewhere
 	@$(PY) -c 'from jupyter_book.cli.main import main; main()' build . --builder linkcheck --path-output _build/links
