@@ -162,9 +162,16 @@ def test_a_frame_that_comes_late_leaves_the_stage_to_plotly(browser, book_url):
     with reading(browser, book_url) as reader:
         reader.open("book/steps.html")
         figure = reader.figure("scale-shift")
-        reader.page.evaluate("window.requestAnimationFrame = draw => setTimeout(draw, 600)")
-        figure.move("gamma", 2)
-        figure.wait_for("!node.querySelector('.bnviz-hot')", timeout=10_000)
+        # a wait of Playwright's would stand in the same queue
+        reader.page.evaluate("() => { requestAnimationFrame = draw => setTimeout(draw, 600) }")
+        figure.evaluate(
+            "(() => { const input = node.querySelector('[name=gamma]'); input.value = 2;"
+            " input.dispatchEvent(new Event('input', {bubbles: true})); })()"
+        )
+        reader.page.wait_for_timeout(3_000)
+        assert figure.root.locator("[name=gamma]").input_value() == "2"
+        assert figure.renders >= 1
+        assert figure.evaluate("node.querySelector('.bnviz-hot') === null")
 
 
 def test_play_trains_and_its_losses_are_pythons(browser, book_url):

@@ -144,6 +144,19 @@ def test_each_page_says_what_the_next_one_holds():
         assert len(re.search(r'<span class="bnviz-ahead">([^<]+)</span>', following)[1]) > 20
 
 
+# --- search --------------------------------------------------------------------------------------
+
+
+def test_the_search_finds_chapters_with_the_book_alone(browser, book_url):
+    with reading(browser, book_url) as reader:
+        reader.open("search.html?q=saturated")
+        found = reader.page.locator("#search-results li a")
+        found.first.wait_for()
+        titles = " ".join(found.all_inner_texts())
+        assert "Internal covariate shift" in titles
+        assert "Glossary" in titles
+
+
 # --- paper ---------------------------------------------------------------------------------------
 
 
