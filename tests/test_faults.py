@@ -6,9 +6,9 @@ import pytest
 
 from bnviz import explorers
 from tests import faults
+from tests.drawn import assert_drawn
 from tests.faults import FILES, NAME, PAGE, visiting
 from tests.reader import reading
-from tests.test_page import _assert_drawn as assert_drawn
 from tests.twin import first_outputs
 
 pytestmark = pytest.mark.xdist_group("page")

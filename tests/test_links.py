@@ -5,8 +5,8 @@ from urllib.parse import quote
 import pytest
 
 from bnviz import explorers
+from tests.drawn import assert_drawn
 from tests.reader import reading
-from tests.test_page import _assert_drawn as assert_drawn
 
 pytestmark = pytest.mark.xdist_group("page")
 

@@ -14,9 +14,9 @@ from bnviz import explorers
 from bnviz.controls import Slider
 from bnviz.explorer import Simulation
 from bnviz.prng import Shuffler
+from tests.drawn import assert_drawn
 from tests.pages import FIGURES, PAGE
 from tests.reader import reading
-from tests.twin import first_outputs
 
 STILL = [n for n in explorers.names() if not isinstance(explorers.get(n), Simulation)]
 
@@ -60,7 +60,7 @@ def test_every_control_at_both_ends_draws_what_pytorch_gives(browser, book_url, 
             figure.press("reset")
             position = control.position(value) if isinstance(control, Slider) else value
             figure.move(control.name, position)
-            _assert_drawn(figure, explorer, {control.name: value})
+            assert_drawn(figure, explorer, {control.name: value})
 
 
 @pytest.mark.parametrize("name", [n for n in explorers.names() if n not in STILL])
@@ -80,7 +80,7 @@ def test_every_control_at_both_ends_still_trains(browser, book_url, name):
             if isinstance(control, Slider) and control.switches_on:
                 said[control.switches_on] = True
             if not curves:
-                _assert_drawn(figure, explorer, said)
+                assert_drawn(figure, explorer, said)
             figure.press("step")
             figure.wait_for("node.dataset.step === '1'")
             first = losses(explorer, 1, **said)
@@ -97,24 +97,6 @@ def _ends(explorer):
             for value in getattr(control, "options", (True, False)):
                 if value != control.value:
                     yield control, value
-
-
-def _assert_drawn(figure, explorer, values):
-    outputs = first_outputs(explorer, values)
-    figure.wait_for(  # the newest values may still be on their way
-        f"node.querySelector('.bnviz-readout').textContent === {_quoted(explorer, values, outputs)}"
-    )
-    figure.rest()
-    for binding in (b for b in explorer.bindings if not b.append):
-        drawn = np.array(figure.drawn(binding.trace, binding.attribute), dtype=float)
-        expected = binding.pick(outputs).numpy()
-        np.testing.assert_allclose(drawn, expected, rtol=1e-4, atol=2e-5, err_msg=str(binding))
-
-
-def _quoted(explorer, values, outputs) -> str:
-    import json
-
-    return json.dumps(explorer.say(explorer.numbers(values), outputs))
 
 
 @pytest.mark.parametrize("name", explorers.names())
@@ -155,7 +137,7 @@ def test_a_slider_moved_quickly_ends_at_its_last_value(browser, book_url):
             " for (let v = -3; v <= 2.5; v += 0.05) { input.value = v;"
             " input.dispatchEvent(new Event('input', {bubbles: true})); } })()"
         )
-        _assert_drawn(figure, explorers.get("scale-shift"), {"gamma": 2.5})
+        assert_drawn(figure, explorers.get("scale-shift"), {"gamma": 2.5})
 
 
 def test_a_frame_that_comes_late_leaves_the_stage_to_plotly(browser, book_url):
@@ -287,7 +269,7 @@ def test_a_link_brings_the_picture_back_and_junk_in_it_is_clamped(browser, book_
     with reading(browser, book_url) as reader:
         reader.open("book/steps.html#scale-shift?gamma=99&beta=-1&eps=junk&nonsense=<b>")
         figure = reader.figure("scale-shift")
-        _assert_drawn(figure, explorers.get("scale-shift"), {"gamma": 3.0, "beta": -1.0})
+        assert_drawn(figure, explorers.get("scale-shift"), {"gamma": 3.0, "beta": -1.0})
 
 
 def test_the_keyboard_alone_moves_a_figure(browser, book_url):
@@ -299,7 +281,7 @@ def test_the_keyboard_alone_moves_a_figure(browser, book_url):
             reader.page.keyboard.press("Tab")
         assert reader.page.evaluate("document.activeElement.name") == "gamma"
         reader.page.keyboard.press("End")
-        _assert_drawn(figure, explorers.get("scale-shift"), {"gamma": 3.0})
+        assert_drawn(figure, explorers.get("scale-shift"), {"gamma": 3.0})
 
 
 def test_a_value_can_be_typed_and_nonsense_is_not_taken(browser, book_url):
@@ -310,7 +292,7 @@ def test_a_value_can_be_typed_and_nonsense_is_not_taken(browser, book_url):
         for typed, taken in (("2,5", 2.5), ("−99", -3.0), ("<b>", -3.0)):
             field.fill(typed)
             field.press("Enter")
-            _assert_drawn(figure, explorers.get("scale-shift"), {"gamma": taken})
+            assert_drawn(figure, explorers.get("scale-shift"), {"gamma": taken})
             assert float(field.input_value()) == taken
 
 
