@@ -36,7 +36,7 @@ book: $(BOOK) ## Build the book into _build/html
 
 test: lint $(BOOK) ## Check everything: style, the book, the package, notebooks, a real browser
 	@echo "==> A browser for the tests"
-	@$(PY) -m tests.browser --install
+	@$(PY) -m bnviz.browser --install
 	@echo "==> Tests"
 	@$(PY) -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup --durations 5
 

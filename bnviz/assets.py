@@ -16,7 +16,7 @@ __all__ = ["AssetsError", "node_modules"]
 
 _PACKAGE = Path(__file__).parent
 _PAGE = _PACKAGE / "page"
-_INPUTS = ("package.json", "package-lock.json", ".npmrc")
+_NPMRC = _PAGE / ".npmrc"
 _LINES_OF_NPM = 12  # the reason comes first, then a page of usage
 _REMEDY = (
     "The page's scripts come from the npm registry the first time. Check the network (or npm's "
@@ -28,8 +28,11 @@ class AssetsError(RuntimeError):
     """npm could not install the page's packages; the message says why and what to do."""
 
 
-def node_modules() -> Path:
+def node_modules(asking: Path | None = None) -> Path:
     """Return the folder of the installed npm packages, installing them if the lock changed.
+
+    Args:
+        asking: folder with a `package.json` and its `package-lock.json`; by default the page's.
 
     The folder is named after the hash of what was asked for, so an unchanged lock costs nothing
     and needs no network. It appears whole or not at all.
@@ -37,7 +40,9 @@ def node_modules() -> Path:
     Raises:
         AssetsError: npm is missing, or failed; the message carries npm's own words.
     """
-    wanted = {name: (_PAGE / name).read_bytes() for name in _INPUTS}
+    asking = asking or _PAGE
+    sources = (asking / "package.json", asking / "package-lock.json", _NPMRC)
+    wanted = {path.name: path.read_bytes() for path in sources}
     digest = hashlib.sha256(b"\0".join(wanted.values())).hexdigest()[:16]
     folder = _cache() / f"npm-{digest}"
     if not folder.is_dir():

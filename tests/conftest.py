@@ -9,8 +9,8 @@ import hypothesis
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from bnviz.browser import launch
 from bnviz.serve import serving
-from tests.browser import launch
 
 # Several test processes share the cores; the kernels and servers that they start inherit this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -22,6 +22,8 @@ hypothesis.settings.load_profile("bnviz")
 REPOSITORY = Path(__file__).parent.parent
 
 
+# What needs the browser longest forms two groups of about the same length, "page" and "reader":
+# each stays in one process, the two run side by side, and the rest fills up.
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A headless Chromium, one per test process."""

@@ -8,7 +8,7 @@ from bnviz import assets
 from tests.pages import FIGURES
 from tests.reader import reading
 
-pytestmark = pytest.mark.xdist_group("page")
+pytestmark = pytest.mark.xdist_group("reader")
 
 AXE = assets.node_modules() / "axe-core" / "axe.min.js"
 

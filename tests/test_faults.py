@@ -11,7 +11,7 @@ from tests.faults import FILES, NAME, PAGE, visiting
 from tests.reader import reading
 from tests.twin import first_outputs
 
-pytestmark = pytest.mark.xdist_group("page")
+pytestmark = pytest.mark.xdist_group("reader")
 
 # Keeps the page's workers within reach of a test.
 KEEP_WORKERS = (

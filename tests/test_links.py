@@ -8,7 +8,7 @@ from bnviz import explorers
 from tests.drawn import assert_drawn
 from tests.reader import reading
 
-pytestmark = pytest.mark.xdist_group("page")
+pytestmark = pytest.mark.xdist_group("reader")
 
 NAME, PAGE = "scale-shift", "book/steps.html"
 IMAGE = "<img src=x onerror=window.injected=1>"

@@ -69,7 +69,7 @@ INTRUDERS = {  # JavaScript that brings one in
 }
 
 
-@pytest.mark.xdist_group("page")
+@pytest.mark.xdist_group("reader")
 def test_intruders_are_refused(browser, book_url):
     context = browser.new_context()
     page = context.new_page()
@@ -86,7 +86,7 @@ def test_intruders_are_refused(browser, book_url):
     context.close()
 
 
-@pytest.mark.xdist_group("page")
+@pytest.mark.xdist_group("reader")
 def test_what_the_book_needs_still_runs(browser, book_url):
     with reading(browser, book_url) as reader:  # a refusal is an error on the console
         reader.open(PAGE)
@@ -103,7 +103,7 @@ def test_what_the_book_needs_still_runs(browser, book_url):
         reader.page.wait_for_selector("ul.search li a")
 
 
-@pytest.mark.xdist_group("page")
+@pytest.mark.xdist_group("reader")
 def test_from_a_file_the_theme_still_runs(browser, request):
     page = browser.new_page()
     page.goto((request.config.rootpath / "_build" / "html" / PAGE).as_uri())

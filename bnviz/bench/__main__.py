@@ -1,36 +1,45 @@
-"""`python -m bnviz.bench [GROUP ...]`: measure, and print one table."""
+"""`python -m bnviz.bench [GROUP ...]`: measure, print a table, and store it."""
 
 import argparse
 
+from bnviz.bench.jupyter import jupyter_rows
+from bnviz.bench.page import frame_rows, slider_rows
+from bnviz.bench.project import project_rows
 from bnviz.bench.python import numpy_rows, recorder_rows
-from bnviz.bench.rows import Row
+from bnviz.bench.report import line
+from bnviz.bench.results import save
+from bnviz.bench.steps import growth_rows, step_rows
+from bnviz.bench.visit import visit_rows
 
-GROUPS = {"numpy": numpy_rows, "recording": recorder_rows}
-
-
-def line(row: Row) -> str:
-    """One row of the table."""
-    found = row.to_dict()
-    low, high = found["quartiles"]
-    sign = "at most" if row.faster == "less" else "at least"
-    verdict = {None: "", True: "met", False: "MISSED"}[row.met]
-    target = f"{sign} {row.target:g}: {verdict}" if row.target is not None else ""
-    sides = f"{found['ours']:>7g} {found['theirs']:>7g} {row.unit}"
-    ratio = f"{found['ratio']:.2f} ({low:.2f} to {high:.2f})"
-    return f"{row.what:44} {row.against:26} {sides:19} {ratio:22} {target}"
+GROUPS = {
+    "steps": step_rows,
+    "slider": slider_rows,
+    "frames": frame_rows,
+    "visit": visit_rows,
+    "jupyter": jupyter_rows,
+    "recording": recorder_rows,
+    "numpy": numpy_rows,
+    "growth": growth_rows,
+    "project": project_rows,
+}
+_LONG = "project"  # half an hour; measured when it is named
 
 
 def main() -> None:
-    """Measure the groups and print them."""
+    """Measure the groups, print them, and store them for the book."""
+    usual = [name for name in GROUPS if name != _LONG]
     parser = argparse.ArgumentParser(prog="python -m bnviz.bench", description=main.__doc__)
-    parser.add_argument("groups", nargs="*", help=f"of {', '.join(GROUPS)}; all unless named")
-    named = parser.parse_args().groups or list(GROUPS)
+    parser.add_argument("groups", nargs="*", help=f"of {', '.join(GROUPS)}; all but {_LONG}")
+    named = parser.parse_args().groups or usual
     if unknown := set(named) - set(GROUPS):
         parser.error(f"no group is called {sorted(unknown)}; there are {list(GROUPS)}")
-    print(f"{'ours':44} {'against':26} {'medians':19} {'ratio (quartiles)':22} target")
+    print(f"{'measured':44} {'against':26} {'here':>7} {'there':>7}     ratio (quartiles)")
     for name in named:
+        rows = []
         for row in GROUPS[name]():
-            print(line(row), flush=True)
+            rows.append(row)
+            print(line(row.to_dict()), flush=True)
+        save(name, rows)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Our NumPy against PyTorch, and recording against what else records."""
 
 import tempfile
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -19,10 +20,10 @@ SHAPES = ((256, 1024), (64, 32, 16, 16))
 STEPS = 100
 
 
-def numpy_rows() -> list[Row]:
+def numpy_rows() -> Iterator[Row]:
     """Forward and backward of BN, one thread: `bnviz.batchnorm` against `torch.nn`."""
     torch.set_num_threads(1)
-    return [_numpy_row(shape) for shape in SHAPES]
+    yield from map(_numpy_row, SHAPES)
 
 
 def _numpy_row(shape: tuple[int, ...]) -> Row:
@@ -46,19 +47,17 @@ def _numpy_row(shape: tuple[int, ...]) -> Row:
     return Row("NumPy", what, "torch.nn", "ms", *ms, target=3)
 
 
-def recorder_rows() -> list[Row]:
+def recorder_rows() -> Iterator[Row]:
     """A training loop with recording against one without, and against TensorBoard's histograms."""
     torch.set_num_threads(1)
-    rows = []
     for every in (1, 10):
         ours, plain, board = _Loop(every), _Loop(None), _Board(every)
         what = f"{STEPS} steps, recorded at every {'step' if every == 1 else f'{every}th'}"
         ms = (tuple(1e3 * t for t in s) for s in in_turns(seconds(ours), seconds(plain)))
         target = 1.15 if every == 10 else None
-        rows.append(Row("Recording", what, "not recorded", "ms", *ms, target=target))
+        yield Row("Recording", what, "not recorded", "ms", *ms, target=target)
         ms = (tuple(1e3 * t for t in s) for s in in_turns(seconds(ours), seconds(board)))
-        rows.append(Row("Recording", what, "TensorBoard add_histogram", "ms", *ms, target=1))
-    return rows
+        yield Row("Recording", what, "TensorBoard add_histogram", "ms", *ms, target=1)
 
 
 class _Loop:

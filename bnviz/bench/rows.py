@@ -3,9 +3,9 @@
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
-__all__ = ["Row", "in_turns", "seconds"]
+__all__ = ["Row", "in_turns", "percentile", "seconds"]
 
 
 @dataclass(frozen=True)
@@ -20,9 +20,9 @@ class Row:
         ours: our side, one number per turn.
         theirs: the other side, turn by turn; empty if there is only a target.
         faster: "less" if small numbers are good, else "more".
-        target: of the ratio ours / theirs (of ours, without another side), in words, such as
-            "at most 3".
-        met: whether the median meets the target; None without a target.
+        target: of the ratio ours / theirs, or of ours where there is no other side: the most it
+            may be if small numbers are good, else the least.
+        more: further numbers that belong to it, by name.
     """
 
     group: str
@@ -33,6 +33,7 @@ class Row:
     theirs: tuple[float, ...] = ()
     faster: str = "less"
     target: float | None = None
+    more: dict[str, float] = field(default_factory=dict)
 
     @property
     def ratios(self) -> tuple[float, ...]:
@@ -64,7 +65,8 @@ class Row:
             "turns": len(self.ours),
             "met": self.met,
         }
-        return asdict(self) | derived
+        sides = {name: [_short(v) for v in getattr(self, name)] for name in ("ours", "theirs")}
+        return asdict(self) | {"samples": sides} | derived
 
 
 def in_turns(
@@ -97,10 +99,15 @@ def seconds(work: Callable[[], object], least: float = 0.05) -> Callable[[], flo
     return measure
 
 
-def _quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The value below which so many per cent of the values lie, a whole number from 1 to 99."""
     if len(values) < 2:
-        return values[0], values[0], values[0]
-    return tuple(statistics.quantiles(values, n=4, method="inclusive"))
+        return values[0]
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def _quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    return tuple(percentile(values, percent) for percent in (25, 50, 75))
 
 
 def _short(number: float) -> float:

@@ -1,4 +1,4 @@
-"""Find a Chromium for the tests, or get one: `python -m tests.browser [--install]`.
+"""Find a Chromium for tests and benchmark, or get one: `python -m bnviz.browser [--install]`.
 
 In this order: one that is installed, Playwright's own download, the system's package.
 """
@@ -32,7 +32,7 @@ _FLAGS = (
     "--no-first-run",
 )
 _REMEDY = (
-    "The tests need Chromium or Chrome. Install one so that `chromium` or `google-chrome` is on "
+    "This needs Chromium or Chrome. Install one so that `chromium` or `google-chrome` is on "
     "the PATH (Debian and Ubuntu: `sudo apt install chromium`), then try again."
 )
 
@@ -114,8 +114,8 @@ def _as_root() -> list[str] | None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Say which Chromium the tests use."""
-    parser = argparse.ArgumentParser(prog="python -m tests.browser", description=main.__doc__)
+    """Say which Chromium is used."""
+    parser = argparse.ArgumentParser(prog="python -m bnviz.browser", description=main.__doc__)
     parser.add_argument("--install", action="store_true", help="get one where there is none")
     try:
         if parser.parse_args(argv).install:

@@ -1,0 +1,130 @@
+"""The network that all sides of the benchmark train, as a Simulation and in PyTorch's layers."""
+
+import itertools
+from functools import cache
+
+import numpy as np
+import onnxruntime as ort
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from bnviz.controls import Slider
+from bnviz.data import digits
+from bnviz.explorer import Simulation, State
+from bnviz.explorers._training import descend
+from bnviz.export import export
+from bnviz.nets import MLP, initialise
+from bnviz.prng import Shuffler
+
+__all__ = ["LR", "SEED", "Eager", "Native", "graphs", "kernels", "mlp"]
+
+LR, SEED = 0.1, 0
+_INPUTS, _CLASSES = 64, 10
+
+
+def mlp(depth: int, width: int) -> Simulation:
+    """`depth` hidden layers of `width` units with BN and ReLU on the digits; it only trains."""
+    net = MLP((_INPUTS, *[width] * depth, _CLASSES), norm=True)
+    for layer in net.layers:
+        layer.activation = nn.ReLU()  # the book's own can be switched, which costs time
+
+    def initial(seed: Tensor, **controls: Tensor) -> State:
+        return initialise(net, seed)
+
+    def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[str, Tensor]]:
+        data = digits()
+        batch = data.x_train[rows], data.y_train[rows]
+        state, loss = descend(net, state, state, batch, controls["lr"])
+        return state, {"loss": loss}
+
+    return Simulation(
+        name=f"mlp-{depth}-x-{width}",
+        title="",
+        caption="",
+        controls=(
+            Slider("lr", "learning rate", 0.001, 1, LR, 0.001),
+            Slider("batch", "batch size", 2, 256, 32, 1),
+        ),
+        compute=None,
+        figure={"data": [], "layout": {}},
+        bindings=(),
+        readout="",
+        initial=initial,
+        step=step,
+        rows=len(digits().x_train),
+    )
+
+
+@cache
+def graphs(depth: int, width: int) -> dict[str, bytes]:
+    """Its graphs, as the page gets them."""
+    return export(mlp(depth, width))
+
+
+def _start(depth: int, width: int) -> State:
+    return mlp(depth, width).initial(torch.tensor(SEED))
+
+
+def kernels(depth: int, width: int) -> list[list[float]]:
+    """The weight matrices at the start, each as (inputs, outputs) in one row after the other."""
+    return [w.T.flatten().tolist() for w in _start(depth, width).values() if w.ndim == 2]
+
+
+class Eager:
+    """The same in PyTorch's own layers: what one would write in a notebook."""
+
+    def __init__(self, depth: int, width: int, batch: int):
+        sizes = [_INPUTS, *[width] * depth]
+        layers = [
+            layer
+            for a, b in itertools.pairwise(sizes)
+            for layer in (nn.Linear(a, b, bias=False), nn.BatchNorm1d(b), nn.ReLU())
+        ]
+        self.net = nn.Sequential(*layers, nn.Linear(width, _CLASSES))
+        weights = (w for w in _start(depth, width).values() if w.ndim == 2)
+        with torch.no_grad():
+            for p in self.net.parameters():
+                if p.ndim == 2:
+                    p.copy_(next(weights))
+            self.net[-1].bias.zero_()
+        self.optimizer = torch.optim.SGD(self.net.parameters(), lr=LR)
+        self.rows, self.batch = Shuffler(len(digits().x_train), SEED), batch
+
+    def steps(self, count: int) -> float:
+        """So many steps; the loss of the last."""
+        data = digits()
+        for _ in range(count):
+            rows = self.rows.take(self.batch)
+            loss = cross_entropy(self.net(data.x_train[rows]), data.y_train[rows])
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+        return float(loss.detach())
+
+
+class Native:
+    """The page's graph in onnxruntime on this machine instead of in the browser."""
+
+    def __init__(self, depth: int, width: int, batch: int):
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        self.session = ort.InferenceSession(
+            graphs(depth, width)["step"], options, providers=["CPUExecutionProvider"]
+        )
+        start = _start(depth, width)
+        self.state = torch.cat([value.reshape(-1) for value in start.values()]).numpy()
+        self.rows, self.batch = Shuffler(len(digits().x_train), SEED), batch
+
+    def steps(self, count: int) -> float:
+        """So many steps; the loss of the last."""
+        controls = np.array([LR, self.batch], np.float32)
+        names = [i.name for i in self.session.get_inputs()]
+        for _ in range(count):
+            rows = self.rows.take(self.batch).numpy()
+            given = {"state": self.state, "rows": rows, "controls": controls}
+            self.state, loss = self.session.run(
+                ["next_state", "loss"], {k: v for k, v in given.items() if k in names}
+            )
+        return float(loss)

@@ -1,0 +1,54 @@
+"""The project itself: how long it takes to build the book and to test everything."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bnviz.bench.rows import Row
+
+__all__ = ["project_rows"]
+
+_ROOT = Path(__file__).parent.parent.parent
+_BUILD = (
+    "from jupyter_book.cli.main import main; main()",
+    *("build", ".", "--all", "--warningiserror", "--keep-going", "--nitpick"),
+)
+_GROUP = "The project"
+
+
+def project_rows() -> Iterator[Row]:
+    """The book from nothing and unchanged, then all tests."""
+    with tempfile.TemporaryDirectory() as name:
+        cold = _build(Path(name))
+        again = _build(Path(name))
+    yield Row(_GROUP, "the book, every graph exported anew", "", "s", (cold,))
+    yield Row(
+        _GROUP, "the book, with nothing changed", "the same from nothing", "s", (again,), (cold,)
+    )
+    began = time.perf_counter()
+    done = subprocess.run(["make", "test"], cwd=_ROOT, stdin=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        raise RuntimeError("make test failed, and how long that took is of no use")
+    yield Row(_GROUP, "make test, installed before", "", "min", (_minutes(began),), target=20)
+
+
+def _build(folder: Path) -> float:
+    """Seconds to build the book with the graphs that this folder holds."""
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-c", *_BUILD, "--path-output", str(folder / "book")],
+        cwd=_ROOT,
+        env=os.environ | {"BNVIZ_CACHE": str(folder / "cache")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    return time.perf_counter() - began
+
+
+def _minutes(began: float) -> float:
+    return (time.perf_counter() - began) / 60

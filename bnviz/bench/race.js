@@ -1,0 +1,99 @@
+// @ts-check
+/**
+ * Two ways to train the same network in a browser: the page's own, and TensorFlow.js.
+ *
+ * Both give {rate: steps per second, loss: of the last step}.
+ */
+import { Shuffler } from "./page/prng.js";
+import { ask, loadRuntime } from "./page/runtime.js";
+
+/** TensorFlow.js, from its own scripts. @type {any} */
+const tf = /** @type {any} */ (globalThis).tf;
+
+async function timed(steps, work) {
+  const began = performance.now();
+  const loss = await work();
+  return { rate: (1000 * steps) / (performance.now() - began), loss };
+}
+
+/** @param {Record<string, string>} urls */
+export function runtime(urls) {
+  return loadRuntime(urls, () => {});
+}
+
+/** The network as the page trains it: in the worker, asked frame by frame. */
+export class Page {
+  constructor({ figure, graphs, lr, seed, rows, batch }) {
+    this.about = { figure, controls: [lr, batch], batch };
+    this.seed = seed;
+    this.rows = rows;
+    this.graphs = graphs;
+  }
+
+  async start() {
+    await ask("load", { figure: this.about.figure, graphs: this.graphs });
+    await ask("start", { ...this.about, seed: this.seed, rows: this.rows });
+  }
+
+  /** @param {number} steps */
+  run(steps) {
+    return timed(steps, async () => {
+      let [left, loss] = [steps, NaN];
+      while (left) {
+        const asked = { ...this.about, steps: Math.min(left, 64), budget: 12, every: steps + 1, watch: [] };
+        const records = await ask("advance", asked);
+        left -= records.length;
+        loss = records[records.length - 1].outputs.loss.data[0];
+      }
+      return loss;
+    });
+  }
+}
+
+/** The network in TensorFlow.js, as its guides would write it. */
+export class TensorFlow {
+  constructor({ kernels, width, lr, seed, x, y, batch }) {
+    const model = tf.sequential();
+    kernels.slice(0, -1).forEach((_, k) => {
+      model.add(tf.layers.dense({ units: width, useBias: false, ...(k ? {} : { inputShape: [x[0].length] }) }));
+      model.add(tf.layers.batchNormalization({ momentum: 0.9, epsilon: 1e-5 }));
+      model.add(tf.layers.activation({ activation: "relu" }));
+    });
+    model.add(tf.layers.dense({ units: 10 }));
+    const dense = model.layers.filter((layer) => layer.getClassName() === "Dense");
+    dense.forEach((layer, k) => {
+      const [weight, ...rest] = layer.getWeights();
+      layer.setWeights([tf.tensor(kernels[k], weight.shape), ...rest]);
+    });
+    this.model = model;
+    this.optimizer = tf.train.sgd(lr);
+    this.x = tf.tensor2d(x);
+    this.y = tf.cast(tf.oneHot(tf.tensor1d(y, "int32"), 10), "float32");
+    this.shuffler = new Shuffler(x.length, seed);
+    this.batch = batch;
+  }
+
+  step() {
+    const rows = this.shuffler.take(this.batch);
+    return tf.tidy(() => {
+      const index = tf.tensor1d(rows, "int32");
+      const [x, y] = [tf.gather(this.x, index), tf.gather(this.y, index)];
+      const loss = () => tf.losses.softmaxCrossEntropy(y, this.model.apply(x, { training: true }));
+      return this.optimizer.minimize(loss, true);
+    });
+  }
+
+  /** @param {number} steps */
+  run(steps) {
+    return timed(steps, async () => {
+      for (let k = 1; k < steps; k++) this.step().dispose();
+      const last = this.step();
+      const [loss] = await last.data();
+      last.dispose();
+      return loss;
+    });
+  }
+}
+
+/** One side that was built: `sides[name]`. */
+export const sides = {};

@@ -1,0 +1,185 @@
+"""Training steps a second: the page against TensorFlow.js, eager PyTorch and native onnxruntime."""
+
+import json
+import math
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import copy
+
+import torch
+from playwright.sync_api import Page, sync_playwright
+
+from bnviz import assets
+from bnviz.bench import network
+from bnviz.bench.rows import Row, in_turns
+from bnviz.browser import launch
+from bnviz.data import digits
+from bnviz.hosts._files import write_libraries, write_scripts
+from bnviz.serve import serving
+
+__all__ = ["growth_rows", "step_rows"]
+
+DEPTH, WIDTH = 5, 64
+BATCHES = (4, 32, 256)
+GROWTH = {"width": (16, 64, 256), "depth": (2, 5, 10, 20), "batch": (4, 16, 64, 256)}
+_SECONDS = 0.4  # of one measurement
+_HERE = Path(__file__).parent
+_TENSORFLOW = {
+    "tfjs-core": "tf-core.min.js",
+    "tfjs-backend-cpu": "tf-backend-cpu.min.js",  # which the wasm one falls back to
+    "tfjs-backend-wasm": "tf-backend-wasm.min.js",
+    "tfjs-layers": "tf-layers.min.js",
+}
+_SCRIPTS = "".join(f'<script src="{name}"></script>' for name in _TENSORFLOW.values())
+_PAGE = f"""<!doctype html><meta charset="utf-8"><title>race</title>{_SCRIPTS}
+<script type="module">import * as race from "./race.js"; window.race = race;</script>"""
+
+
+class _Track:
+    """A browser page in which the networks race."""
+
+    def __init__(self, page: Page, folder: Path):
+        self.page, self.folder = page, folder
+
+    def ours(self, depth: int, width: int, batch: int) -> "Side":
+        """The network as the book's pages train it."""
+        name = network.mlp(depth, width).name
+        urls = {}
+        for graph, model in network.graphs(depth, width).items():
+            (self.folder / f"{name}.{graph}.onnx").write_bytes(model)
+            urls[graph] = f"{self.page.url}{name}.{graph}.onnx"
+        about = {"figure": name, "graphs": urls, "rows": len(digits().x_train)}
+        return self._side("Page", f"page {name} {batch}", about | self._common(batch))
+
+    def tensorflow(self, depth: int, width: int, batch: int) -> "Side":
+        """The same network in TensorFlow.js."""
+        data = digits()
+        about = {
+            "kernels": network.kernels(depth, width),
+            "width": width,
+            "x": data.x_train.tolist(),
+            "y": data.y_train.tolist(),
+        }
+        name = f"tensorflow {depth} {width} {batch}"
+        return self._side("TensorFlow", name, about | self._common(batch))
+
+    def _common(self, batch: int) -> dict:
+        return {"lr": network.LR, "seed": network.SEED, "batch": batch}
+
+    def _side(self, kind: str, name: str, about: dict) -> "Side":
+        self.page.evaluate(
+            """async ([kind, name, about]) => {
+                const side = new race[kind](about);
+                await side.start?.();
+                race.sides[name] = side;
+            }""",
+            [kind, name, about],
+        )
+        run = "([name, steps]) => race.sides[name].run(steps)"
+        return Side(lambda steps: self.page.evaluate(run, [name, steps]))
+
+
+class Side:
+    """Something that trains; `run(steps)` gives its rate in steps per second, and its loss."""
+
+    def __init__(self, run):
+        self.run = run
+        self.count = 8
+
+    @classmethod
+    def of(cls, trainer: network.Eager | network.Native) -> "Side":
+        """In this process, measured by its clock."""
+
+        def run(steps: int) -> dict[str, float]:
+            began = time.perf_counter()
+            loss = trainer.steps(steps)
+            return {"rate": steps / (time.perf_counter() - began), "loss": loss}
+
+        return cls(run)
+
+    def rate(self) -> float:
+        """Steps per second over about the time that a measurement shall take."""
+        rate = self.run(self.count)["rate"]
+        self.count = max(8, math.ceil(rate * _SECONDS))
+        return rate
+
+
+@contextmanager
+def _track() -> Iterator[_Track]:
+    """Serve and open the page of the race, with both runtimes started."""
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+        folder = Path(name)
+        urls = write_libraries(folder / "libraries", assets.node_modules())
+        scripts = folder / Path(write_scripts(folder)).name
+        scripts.rename(folder / "page")
+        peers = assets.node_modules(_HERE) / "@tensorflow"
+        for package, script in _TENSORFLOW.items():
+            copy(peers / package / "dist" / script, folder)
+        for binary in (peers / "tfjs-backend-wasm" / "dist").glob("*.wasm"):
+            copy(binary, folder)
+        copy(_HERE / "race.js", folder)
+        (folder / "index.html").write_text(_PAGE)
+        with serving(folder) as address, launch(playwright) as browser:
+            page = browser.new_page()
+            page.goto(address)
+            page.wait_for_function("() => window.race")
+            own = {k: f"{address}libraries/{v.removeprefix('../')}" for k, v in urls.items()}
+            page.evaluate("urls => race.runtime(urls)", own)
+            page.evaluate(
+                """async address => {
+                    tf.wasm.setWasmPaths(address);
+                    if (!(await tf.setBackend("wasm"))) throw new Error("no wasm backend");
+                    await tf.ready();
+                }""",
+                address,
+            )
+            yield _Track(page, folder)
+
+
+def step_rows() -> Iterator[Row]:
+    """5 x 64 units with BN: rates against the peers, after a look whether all learn the same."""
+    torch.set_num_threads(1)
+    with _track() as here:
+        for batch in BATCHES:
+            size = (DEPTH, WIDTH, batch)
+            ours = here.ours(*size)
+            peers = {
+                "TensorFlow.js (wasm)": here.tensorflow(*size),
+                "PyTorch, eager": Side.of(network.Eager(*size)),
+                "onnxruntime, native": Side.of(network.Native(*size)),
+            }
+            _same_losses({"page": ours} | peers)
+            targets = {"TensorFlow.js (wasm)": 4, "PyTorch, eager": 1} if batch == 32 else {}
+            for name, peer in peers.items():
+                rates = in_turns(ours.rate, peer.rate)
+                what = f"{DEPTH} x {WIDTH} units, batch size {batch}"
+                yield Row("Training", what, name, "steps/s", *rates, "more", targets.get(name))
+
+
+def growth_rows() -> Iterator[Row]:
+    """The page's rate against eager PyTorch's, one size at a time away from 5 x 64, batch 32."""
+    torch.set_num_threads(1)
+    with _track() as here:
+        for axis, values in GROWTH.items():
+            for value in values:
+                size = {"depth": DEPTH, "width": WIDTH, "batch": 32} | {axis: value}
+                rates = in_turns(
+                    here.ours(**size).rate, Side.of(network.Eager(**size)).rate, turns=5
+                )
+                what = f"{axis} {value}"
+                yield Row("Growth", what, "PyTorch, eager", "steps/s", *rates, "more", more=size)
+
+
+def _same_losses(sides: dict[str, Side], steps: int = 3) -> None:
+    """Raise RuntimeError unless all sides have the same loss after the same steps.
+
+    After a few only: with batches of 4, rounding errors grow tenfold with every other step.
+    """
+    losses = {name: side.run(steps)["loss"] for name, side in sides.items()}
+    if max(losses.values()) - min(losses.values()) > 1e-3:
+        raise RuntimeError(
+            f"after {steps} steps the networks differ, in loss: {json.dumps(losses)}"
+        )

@@ -1,0 +1,128 @@
+/**
+ * What the benchmark measures inside a page of the book; evaluates to an object of functions.
+ *
+ * A move begins at the start of a frame, where browsers hand out input, and is over once the frame
+ * with the new picture has been painted: style, layout and painting count, and so does the wait for
+ * the next frame.
+ */
+(() => {
+  const frame = () => new Promise(requestAnimationFrame);
+  const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  /** The first task after the painting of the frame that is being made. */
+  const painted = () =>
+    new Promise((resolve) => {
+      const channel = new MessageChannel();
+      channel.port1.onmessage = resolve;
+      channel.port2.postMessage(0);
+    });
+
+  const drawn = (node) =>
+    new Promise((resolve) => {
+      const observer = new MutationObserver(() => {
+        observer.disconnect();
+        resolve();
+      });
+      observer.observe(node, { attributeFilter: ["data-renders"] });
+    });
+
+  /** The slider's places, spread over its whole length. */
+  const place = (slider, k) => {
+    const [low, high] = [Number(slider.min), Number(slider.max)];
+    return low + (high - low) * ((k * 0.618) % 1);
+  };
+
+  const move = (slider, value) => {
+    slider.value = value;
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+
+  return {
+    /** Milliseconds of each of `count` moves of a slider, as when it is dragged. */
+    async drag(node, name, count) {
+      const slider = node.querySelector(`input[type=range][name="${name}"]`);
+      const times = [];
+      for (let k = 0; k < count + 3; k++) {
+        await frame();
+        const began = performance.now();
+        const change = drawn(node);
+        move(slider, place(slider, k));
+        await change;
+        await painted();
+        times.push(performance.now() - began);
+        await frame();
+      }
+      return times.slice(3); // the first moves of a drag hide plotly's marks
+    },
+
+    /** The same pictures, drawn by plotly.js alone, with data that is there already. */
+    async redraw(node, name, count) {
+      const slider = node.querySelector(`input[type=range][name="${name}"]`);
+      const plot = node.querySelector(".bnviz-plot");
+      const own = document.querySelector('script[src*="explorer.js"]').src;
+      const { config } = await import(new URL("plotly.js", own).href); // with another, it starts anew
+      const pictures = [];
+      for (let k = 0; k < 2; k++) {
+        const change = drawn(node);
+        move(slider, place(slider, k + 1));
+        await change;
+        pictures.push(plot.data.map((trace) => ({ ...trace })));
+      }
+      await pause(500); // plotly has drawn, and rests
+      const times = [];
+      for (let k = 0; k < count + 3; k++) {
+        await frame();
+        const began = performance.now();
+        await Plotly.react(plot, pictures[k % 2], { ...plot.layout }, config);
+        await painted();
+        times.push(performance.now() - began);
+        await frame();
+      }
+      return times.slice(3);
+    },
+
+    /** Milliseconds from the question to the answer of the worker, without any drawing. */
+    async computing(op, details, count) {
+      const own = document.querySelector('script[src*="explorer.js"]').src;
+      const { ask } = await import(new URL("runtime.js", own).href);
+      const times = [];
+      for (let k = 0; k < count; k++) {
+        const began = performance.now();
+        await ask(op, details);
+        times.push(performance.now() - began);
+      }
+      return times;
+    },
+
+    /** Milliseconds from the start of a frame to the painting of the next, with nothing to do. */
+    async empty(count) {
+      const times = [];
+      for (let k = 0; k < count; k++) {
+        await frame();
+        const began = performance.now();
+        await frame();
+        await painted();
+        times.push(performance.now() - began);
+      }
+      return times;
+    },
+
+    /** Frames and new pictures within some seconds. */
+    async frames(node, seconds) {
+      const gaps = [];
+      const first = Number(node.dataset.renders);
+      const began = await frame();
+      let last = began;
+      while (last - began < 1000 * seconds) {
+        const now = await frame();
+        gaps.push(now - last);
+        last = now;
+      }
+      const spent = (last - began) / 1000;
+      return {
+        frames: gaps.length / spent,
+        pictures: (Number(node.dataset.renders) - first) / spent,
+        late: (100 * gaps.filter((gap) => gap > 50).length) / gaps.length,
+      };
+    },
+  };
+})();
