@@ -51,10 +51,9 @@ def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[st
 def _describe(entered: list[Tensor], left: list[Tensor], activation: Tensor) -> dict[str, Tensor]:
     """What enters the activation of each layer, and what the layer hands on; (DEPTH, ...)."""
     v = torch.stack([a.detach() for a in entered])  # (DEPTH, m, WIDTH)
-    lost = torch.isnan(v.mean((1, 2)))  # a diverged network has no flat share
     described = {
-        "saturated": torch.where(lost, torch.nan, measures.saturated(v.flatten(1), activation)),
-        "dead": torch.where(lost, torch.nan, measures.dead(v, activation)),
+        "saturated": measures.saturated(v.flatten(1), activation),
+        "dead": measures.dead(v, activation),
     }
     for place, tensors in (("in", entered), ("out", left)):
         v = torch.stack([a.detach().flatten() for a in tensors])  # (DEPTH, m * WIDTH)
