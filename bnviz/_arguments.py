@@ -9,7 +9,7 @@ from numbers import Integral, Real
 import torch
 from torch import Tensor
 
-__all__ = ["floats", "number", "seed_number", "tensor", "whole"]
+__all__ = ["floats", "like", "number", "seed_number", "tensor", "whole"]
 
 LARGEST_SEED = 2**32 - 2  # the hash takes seed + 1, below 2**32
 
@@ -81,3 +81,12 @@ def floats(name: str, v, *axes: str | int) -> None:
     tensor(name, v, *axes)
     if not v.is_floating_point():
         raise TypeError(f"{name} is {v.dtype}, must be floating: use {name}.float()")
+
+
+def like(name: str, x, weight: Tensor | None = None) -> None:
+    """Raise TypeError unless x is a tensor of floating-point numbers, of the weight's kind."""
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        kind = str(x.dtype) if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"{name} must be a tensor of floating-point numbers, got {kind}")
+    if weight is not None and x.dtype != weight.dtype:
+        raise TypeError(f"{name} is {x.dtype}, the layer is {weight.dtype}: convert one of them")

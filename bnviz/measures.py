@@ -52,11 +52,7 @@ def percentiles(v: Tensor, shares: tuple[float, ...]) -> Tensor:
     """
     arguments.floats("v", v, "layers", "m", "units")
     for share in shares:
-        arguments.number("a share", share, 0)
-        if share > 1:
-            raise ValueError(
-                f"a share must lie in [0, 1], got {share}: 0.85 is the 85th percentile"
-            )
+        arguments.number("a share", share, 0, 1)
     ordered = v.sort(1).values
     place = torch.tensor(shares) * (v.shape[1] - 1)  # (shares,)
     below, above = (ordered.index_select(1, p.long()) for p in (place.floor(), place.ceil()))
