@@ -9,7 +9,7 @@ from numbers import Integral, Real
 import torch
 from torch import Tensor
 
-__all__ = ["floats", "like", "number", "seed_number", "tensor", "whole"]
+__all__ = ["finite", "floats", "like", "number", "seed_number", "tensor", "whole"]
 
 LARGEST_SEED = 2**32 - 2  # the hash takes seed + 1, below 2**32
 
@@ -40,6 +40,14 @@ def seed_number(seed) -> int:
     return int(seed)
 
 
+def finite(value) -> bool:
+    """Whether a number is finite, as a float. Raises TypeError for what is no real number."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int that no float can hold
+        return False
+
+
 def number(name: str, value, low: float = -math.inf, high: float = math.inf, *, above=False):
     """Raise TypeError unless the value is a real number, ValueError unless finite, low to high.
 
@@ -49,7 +57,7 @@ def number(name: str, value, low: float = -math.inf, high: float = math.inf, *, 
         return
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    if not math.isfinite(value) or not low <= value <= high or (above and value == low):
+    if not finite(value) or not low <= value <= high or (above and value == low):
         least = "" if low == -math.inf else f" {'>' if above else '>='} {low:g}"
         least += "" if high == math.inf else f" and <= {high:g}"
         raise ValueError(f"{name} must be a finite number{least}, got {value}")

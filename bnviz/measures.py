@@ -101,8 +101,8 @@ def _flat(v: Tensor, activation: Tensor) -> Tensor:
     """1 where the activation is flat, else 0; NaN stays NaN."""
     arguments.tensor("activation", activation)
     limit = torch.where(activation < 0.5, 3.6369, 1.8184)
-    flat = torch.where(activation < 1.5, v.abs() > limit, v < 0)
-    return torch.where(torch.isnan(v), torch.nan, flat.float())
+    beyond = torch.where(activation < 1.5, v.abs() - limit, -v)  # negative where there is slope
+    return torch.where(torch.isnan(v), torch.nan, (beyond > 0).float())
 
 
 def accuracy(logits: Tensor, y: Tensor) -> Tensor:

@@ -5,7 +5,6 @@ see it, and because its training mode exports to ONNX without an error and with 
 """
 
 import itertools
-import math
 
 import torch
 from torch import Tensor, nn
@@ -53,7 +52,7 @@ class BatchNorm(nn.Module):
     def __init__(self, features: int, eps: float = 1e-5, momentum: float = 0.1):
         super().__init__()
         arguments.whole("features", features, 1)
-        if not 0 < eps < math.inf:
+        if not arguments.finite(eps) or eps <= 0:
             raise ValueError(f"eps must be > 0 and finite, got {eps}; PyTorch's default is 1e-5")
         if not 0 <= momentum <= 1:
             raise ValueError(f"momentum, the weight of the new value, lies in [0, 1]: {momentum}")

@@ -97,7 +97,7 @@ def train(params, x, labels, batches, *, lr, bn_backward=batchnorm.backward, eps
     >>> losses[0] > losses[-1]
     True
     """
-    if not 0 < lr < np.inf:
+    if not np.isfinite(lr) or not lr > 0:
         raise ValueError(f"lr must be > 0 and finite, got {lr}; 0.1 is a usual start")
     losses = []
     for rows in batches:
