@@ -36,7 +36,11 @@ def _moments(p: State, noise: trio.Noise, controls: State) -> tuple[Tensor, Tens
 
 
 def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[str, Tensor]]:
-    """One step of gradient descent on the same minibatch, for all three, with both measures."""
+    """One step of gradient descent on the same minibatch, for all three, with both measures.
+
+    Where all units of a layer are constant, a move is infinite in their standard deviations, or NaN
+    if there is none; the change of a gradient that was 0 is NaN.
+    """
     data, activation, lr = digits(), controls["activation"], controls["lr"]
     x, y = data.x_train[rows], data.y_train[rows]  # (m, 64), (m,)
     p = {k: v for k, v in state.items() if k not in ("seed", "count", "mean", "std")}

@@ -72,7 +72,10 @@ def _losses(values: State, batch: tuple) -> Tensor:
 
 
 def observe(state: State, **controls: Tensor) -> dict[str, Tensor]:
-    """The slice of both networks, their plateaus, and where the marks stand in it."""
+    """The slice of both networks, their plateaus, and where the marks stand in it.
+
+    A loss that overflows is infinite and draws nothing.
+    """
     data = digits()
     x, y = data.x_train[:PROBE], data.y_train[:PROBE]
     unit = torch.linspace(-1, 1, GRID)  # places in the picture
@@ -85,6 +88,7 @@ def observe(state: State, **controls: Tensor) -> dict[str, Tensor]:
         a, b = ({k: v[i] for k, v in ends.items()} for i in (0, 1))
         batch = (x, y, _activation(controls["activation"]))
         z = slice_of(partial(_losses, batch=batch), start, a, b, places)  # (GRID, GRID)
+        z = torch.where(z == z, z, torch.inf)  # the difference of two that overflowed
         flat = plateaus(z, controls["extent"] * 2 / (GRID - 1))
         inner = unit[1:-1].repeat_interleave(GRID - 2)
         outputs |= {
