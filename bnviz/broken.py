@@ -9,6 +9,8 @@ layer to read.
 import torch
 from torch import Tensor, nn
 
+from bnviz import _arguments as arguments
+
 __all__ = [
     "MISTAKES",
     "AlwaysTraining",
@@ -31,7 +33,7 @@ class Right(nn.Module):
     unbiased one with weight `momentum`, the weight of the NEW value.
     Evaluation: the running values in place of mu_B and var_B.
 
-    Raises ValueError in training for a batch of one.
+    Raises ValueError in training for a batch of one, and for x of another shape.
 
     >>> Right(1)(torch.tensor([[1.0], [3.0]])).flatten().round(decimals=3).tolist()
     [-1.0, 1.0]
@@ -39,6 +41,8 @@ class Right(nn.Module):
 
     def __init__(self, features: int, momentum: float | Tensor = 0.1, eps: float = 1e-5):
         super().__init__()
+        arguments.whole("features", features, 1)
+        self.features = features
         self.momentum, self.eps = momentum, eps
         self.register_buffer("running_mean", torch.zeros(features))  # (d,)
         self.register_buffer("running_var", torch.ones(features))
@@ -46,6 +50,7 @@ class Right(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
             return self.normalise(x, self.running_mean, self.running_var)
+        self.fits(x)
         self.check(x)
         mean, var = self.statistics(x)
         self.update(mean.detach(), var.detach(), x.shape[0])
@@ -55,7 +60,11 @@ class Right(nn.Module):
         if x.shape[0] < 2:
             raise ValueError("training needs at least 2 examples, got 1: enlarge the batch")
 
+    def fits(self, x: Tensor) -> None:
+        arguments.floats("x", x, "m", self.features)
+
     def normalise(self, x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
+        self.fits(x)
         return (x - mean) / torch.sqrt(var + self.eps)
 
     def statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,6 +105,7 @@ class TestBatch(Right):
     def forward(self, x):
         if self.training:
             return super().forward(x)
+        self.fits(x)
         return self.normalise(x, *self.statistics(x))
 
 
@@ -103,6 +113,7 @@ class AlwaysTraining(Right):
     """Evaluation mode is forgotten: test data normalise themselves AND move the running values."""
 
     def forward(self, x):
+        self.fits(x)
         self.check(x)
         mean, var = self.statistics(x)
         self.update(mean.detach(), var.detach(), x.shape[0])

@@ -9,6 +9,7 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
+from bnviz import _arguments as arguments
 from bnviz.nets import Activation, BatchNorm
 
 __all__ = ["CNN", "Conv", "images"]
@@ -19,9 +20,12 @@ _SIDE = 8  # of a digit, in pixels
 def images(x: Tensor) -> Tensor:
     """Rows of 64 pixels as pictures of one channel: (m, 64) -> (m, 1, 8, 8).
 
+    Raises TypeError for what is no tensor, ValueError for another shape.
+
     >>> images(torch.zeros(5, 64)).shape
     torch.Size([5, 1, 8, 8])
     """
+    arguments.tensor("x", x, "m", _SIDE**2)
     return x.reshape(-1, 1, _SIDE, _SIDE)
 
 
@@ -33,11 +37,17 @@ class Conv(nn.Module):
     Each (i, j) is one shifted view of the input; all views side by side make the convolution one
     matrix product. Weights are shared by all positions: that is what makes it a convolution.
 
+    The views are products too, so a pixel that is not finite makes its whole image NaN.
+
     Args:
         inputs: channels of the input, c.
         channels: channels of the output, o.
         k: side of a filter.
         bias: one number per output channel.
+
+    Raises:
+        TypeError: unless inputs, channels and k are whole numbers, and x a tensor like the filters.
+        ValueError: for one below 1, or x of another shape than (m, c, h, w) with h, w >= k.
 
     >>> Conv(1, 4, 3)(torch.zeros(2, 1, 8, 8)).shape
     torch.Size([2, 4, 6, 6])
@@ -45,12 +55,15 @@ class Conv(nn.Module):
 
     def __init__(self, inputs: int, channels: int, k: int = 3, bias: bool = False):
         super().__init__()
+        for name, value in (("inputs", inputs), ("channels", channels), ("k", k)):
+            arguments.whole(name, value, 1)
         self.k = k
         self.weight = nn.Parameter(torch.empty(channels, inputs, k, k))
         nn.init.normal_(self.weight, std=(inputs * k * k) ** -0.5)
         self.bias = nn.Parameter(torch.zeros(channels)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
+        arguments.like("x", x, self.weight)
         if x.ndim != 4 or x.shape[1] != self.weight.shape[1] or min(x.shape[2:]) < self.k:
             raise ValueError(
                 f"expected (m, {self.weight.shape[1]}, h, w) with h and w at least {self.k}, "

@@ -6,6 +6,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from bnviz import _arguments as arguments
 from bnviz import prng
 
 __all__ = ["Split", "clouds", "digits"]
@@ -34,6 +35,9 @@ def digits(seed: int = 0, binary: bool = False) -> Split:
         seed: chooses which 360 rows are the test set; 1,437 remain for training.
         binary: pixels of 8 and more (of 16) become 1, the others 0, and nothing is standardised.
 
+    Raises:
+        TypeError, ValueError: unless seed is a whole number in [0, 2**32 - 2].
+
     Source: Alpaydin and Kaynak (1998), Optical Recognition of Handwritten Digits, UCI repository.
 
     >>> digits().x_train.shape, digits().x_test.shape
@@ -58,8 +62,8 @@ def clouds(
 
     Args:
         n: points per class, at least 1.
-        seed: whole number >= 0.
-        distance: between the two centres, along the first axis.
+        seed: whole number in [0, 2**32 - 2].
+        distance: between the two centres, along the first axis; finite.
         correlation: between the two features inside a cloud, in (-1, 1).
         scale: standard deviation of the second feature; that of the first is 1.
 
@@ -67,19 +71,19 @@ def clouds(
         x of shape (2 n, 2) and y of shape (2 n,), the first n rows of class 0.
 
     Raises:
+        TypeError: if an argument is no number, or n not a whole one.
         ValueError: if an argument is out of its range.
 
     >>> x, y = clouds(3, seed=1)
     >>> x.shape, y.tolist()
     (torch.Size([6, 2]), [0, 0, 0, 1, 1, 1])
     """
-    if n < 1:
-        raise ValueError(f"n must be at least 1, got {n}")
+    arguments.whole("n", n, 1)
+    arguments.number("distance", distance)
+    arguments.number("scale", scale, 0, above=True)
     if not -1 < correlation < 1:
         raise ValueError(f"correlation must lie in (-1, 1), got {correlation}")
-    if not scale > 0:
-        raise ValueError(f"scale must be > 0, got {scale}")
-    z = prng.normal((2 * n, 2), torch.tensor(seed), stream=0)
+    z = prng.normal((2 * n, 2), torch.tensor(arguments.seed_number(seed)), stream=0)
     second = correlation * z[:, 0] + (1 - correlation**2) ** 0.5 * z[:, 1]
     y = torch.arange(2).repeat_interleave(n)
     x = torch.stack([z[:, 0], scale * second], dim=1)

@@ -57,7 +57,8 @@ def apply(
             their time axes reach to the end of the record.
         places: which element is drawn of those that keep several, from `Explorer.places`.
 
-    A number that is not finite becomes None, which draws nothing and is valid JSON.
+    A number that is not finite becomes None, which draws nothing and is valid JSON. Complex ones
+    raise TypeError.
     """
     figure = copy.deepcopy(figure)
     traces = {trace.get("uid"): trace for trace in figure["data"]}
@@ -152,4 +153,6 @@ def _stretch_time(layout: dict, traces: dict[str, dict], collected: Histories) -
 def _plain(value: Tensor | np.ndarray):
     """Nested lists of numbers; None for what is not finite."""
     array = np.asarray(value)
+    if np.iscomplexobj(array):
+        raise TypeError(f"an output is {array.dtype}: bind its real or its imaginary part")
     return np.where(np.isfinite(array), array.astype(object), None).tolist()

@@ -69,6 +69,7 @@ class Explorer:
         controls: in the order in which they are shown.
         compute: one float32 scalar tensor per control, by name, -> dict of float tensors.
             Same input, same output; no global state. It is traced, so no `if` on a value.
+            NaN draws nothing; what the readout says is finite.
         figure: a plotly figure as a dict, with fixed axes; every bound trace has a `uid`.
         bindings: which output drives what.
         readout: one sentence with numbers, such as "mean {mean:.2f}, layer {means[4]:.1f}".
@@ -179,7 +180,8 @@ class Simulation(Explorer):
         rows: how many rows the data has.
         every: how often `observe` runs.
         history: columns kept of what is appended; when they are full, pairs of them merge.
-        watch: output -> what to call it. When one is not finite, the run has diverged.
+        watch: output -> what to call it. When one is not finite, the run has diverged. In the step
+            before, what is measured may be infinite already, because its square overflows.
         preview: steps of the run with start values that a page shows before anybody presses Play.
     """
 

@@ -5,6 +5,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from bnviz import _arguments as arguments
+
 __all__ = ["fold", "folded_weights"]
 
 _LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -26,11 +28,19 @@ def folded_weights(
         eps: the BN layer's own, number or scalar tensor.
 
     Returns:
-        w' and b', shaped like weight and bias.
+        w' and b', shaped like weight and bias; NaN where var + eps < 0.
+
+    Raises:
+        TypeError: unless all but eps are tensors of floating-point numbers.
+        ValueError: for a vector that is not (d,).
 
     Source: Jacob et al. (2018), "Quantization and Training of Neural Networks for Efficient
     Integer-Arithmetic-Only Inference", section 3.2.
     """
+    arguments.like("weight", weight)
+    vectors = {"bias": bias, "gamma": gamma, "beta": beta, "mean": mean, "var": var}
+    for name, vector in vectors.items():
+        arguments.floats(name, vector, *weight.shape[:1])
     factor = gamma / torch.sqrt(var + eps)  # (d,)
     column = (-1,) + (1,) * (weight.ndim - 1)  # lines (d,) up with the first axis of weight
     return weight * factor.reshape(column), beta + (bias - mean) * factor
@@ -49,8 +59,9 @@ def fold(layer: nn.Module, bn: nn.Module) -> nn.Module:
 
     Raises:
         TypeError: for another kind of layer.
-        ValueError: if the numbers of features differ, bn keeps no running statistics, or either is
-            in training mode: then BN normalises with the batch, and no fixed weights do that.
+        ValueError: if the numbers of features differ, bn keeps no running statistics or a variance
+            below 0, or either is in training mode: then BN normalises with the batch, and no fixed
+            weights do that.
 
     >>> bn = nn.BatchNorm1d(1).eval()
     >>> _ = bn.running_mean.fill_(3.0), bn.running_var.fill_(4.0)
@@ -83,5 +94,7 @@ def _check(layer: nn.Module, bn: nn.Module) -> None:
             f"the layer gives {layer.weight.shape[0]} features, bn takes {len(mean)}: "
             "fold a BN into the layer right before it"
         )
+    if not (bn.running_var >= 0).all():
+        raise ValueError(f"bn's running variance holds {bn.running_var.min()}, must be >= 0")
     if layer.training or bn.training:
         raise ValueError("layer and bn must be in evaluation mode: call eval() on both first")

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from bnviz import _arguments as arguments
 from bnviz.nets import MLP
 
 __all__ = ["gradient_shift", "gradients", "learned", "moments_shift", "wasserstein"]
@@ -22,14 +23,29 @@ def wasserstein(a: Tensor, b: Tensor) -> Tensor:
         a, b: values of d units on m examples, (m, d). The order of the examples does not matter.
 
     Returns:
-        (d,), in the units of the values.
+        (d,), in the units of the values; NaN or infinite for a unit with such a value.
+
+    Raises:
+        TypeError: unless both are tensors of floating-point numbers.
+        ValueError: for empty samples, or of two sizes: pairs would be missing.
 
     Source: Villani (2009), Optimal Transport: on a line, sorted pairs are the cheapest plan.
 
     >>> wasserstein(torch.tensor([[0.0], [1.0]]), torch.tensor([[3.0], [2.0]]))
     tensor([2.])
     """
+    _check_pair(a, b)
     return (a.sort(0).values - b.sort(0).values).abs().mean(0)
+
+
+def _check_pair(a: Tensor, b: Tensor) -> None:
+    """Raise unless a and b are (m, d), both."""
+    for name, v in (("a", a), ("b", b)):
+        arguments.floats(name, v, "m", "d")
+    if a.shape != b.shape:
+        raise ValueError(
+            f"a is {tuple(a.shape)} and b is {tuple(b.shape)}: take as many examples of each"
+        )
 
 
 def moments_shift(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -39,11 +55,16 @@ def moments_shift(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
         a, b: values of d units on m examples, (m, d).
 
     Returns:
-        |mean_b - mean_a| and |std_b - std_a|, each (d,); std is biased (divided by m).
+        |mean_b - mean_a| and |std_b - std_a|, each (d,); std is biased (divided by m). Values that
+        are not finite make them NaN.
+
+    Raises:
+        TypeError, ValueError: as `wasserstein`.
 
     >>> moments_shift(torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [5.0]]))
     (tensor([2.]), tensor([1.]))
     """
+    _check_pair(a, b)
     mean = (b.mean(0) - a.mean(0)).abs()
     return mean, (_std(b) - _std(a)).abs()
 

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
+from bnviz import _arguments as arguments
 from bnviz import prng
 
 __all__ = ["DeepLinear", "call", "in_double", "line_search"]
@@ -35,18 +36,27 @@ def line_search(
     Args:
         loss: values -> scalar.
         values: the point w, by name.
-        lr: learning rate: the step that the ratios multiply.
-        ratios: r > 0, (n,).
+        lr: learning rate, > 0: the step that the ratios multiply.
+        ratios: r > 0, (n,); their values are not checked, nor is an lr that is a tensor.
 
     Returns:
         "loss" and "change", (n,); "beta", "norm" (the length of g) and "here" (the loss at w),
-        scalars. All are worked out at once, with the ratios as one more axis.
+        scalars. All are worked out at once, with the ratios as one more axis. Where a loss or a
+        gradient overflows, "loss" and "change" are infinite; where g is 0, "beta" is NaN.
+
+    Raises:
+        TypeError: unless ratios and all values are tensors of floating-point numbers.
+        ValueError: for lr <= 0, or not finite, and ratios that are not (n,).
 
     >>> w = {"w": torch.tensor([3.0])}
     >>> found = line_search(lambda v: 2 * v["w"].square().sum(), w, 0.1, torch.tensor([0.5, 1.0]))
     >>> found["loss"].tolist(), round(found["beta"].item(), 3)  # L = 2 w^2, L'' = 4
     ([11.520000457763672, 6.479999542236328], 4.0)
     """
+    arguments.number("lr", lr, 0, above=True)
+    arguments.floats("ratios", ratios, "n")
+    for name, value in values.items():
+        arguments.like(name, value)
     gradient, here = grad_and_value(loss)(values)
 
     def ahead(ratio: Tensor) -> tuple[Values, Tensor]:
@@ -83,7 +93,11 @@ class DeepLinear(nn.Module):
     Args:
         width: features of input, output and all layers.
         depth: number of weight matrices, at least 2.
-        norm: BN behind every matrix but the last.
+        norm: BN behind every matrix but the last; the batch then has at least 2 examples.
+
+    Raises:
+        TypeError: unless width and depth are whole numbers, and x a tensor like the weights.
+        ValueError: for one out of range, or x that is not (m, width).
 
     Source: Santurkar et al. (2018), appendix A, uses 25 layers of 10 x 10.
 
@@ -93,8 +107,8 @@ class DeepLinear(nn.Module):
 
     def __init__(self, width: int = 10, depth: int = 25, *, norm: bool = False):
         super().__init__()
-        if depth < 2:
-            raise ValueError(f"depth must be at least 2, got {depth}")
+        arguments.whole("width", width, 1)
+        arguments.whole("depth", depth, 2)
         self.norm = norm
         self.matrices = nn.Parameter(torch.eye(width).repeat(depth, 1, 1))  # (depth, width, width)
         if norm:
@@ -102,6 +116,10 @@ class DeepLinear(nn.Module):
             self.betas = nn.Parameter(torch.zeros(depth - 1, width))
 
     def forward(self, x: Tensor) -> Tensor:
+        arguments.like("x", x, self.matrices)
+        arguments.tensor("x", x, "m", self.matrices.shape[-1])
+        if self.norm and x.shape[0] < 2:
+            raise ValueError("BN needs at least 2 examples, got 1: use a larger batch")
         *inner, last = self.matrices.unbind()
         for k, matrix in enumerate(inner):
             x = x @ matrix.T  # (m, width)
@@ -110,10 +128,15 @@ class DeepLinear(nn.Module):
                 x = x * torch.rsqrt(x.square().mean(0) + EPS) * self.gammas[k] + self.betas[k]
         return x @ last.T
 
-    def start(self, seed: Tensor, scale: Tensor | float = 1.0) -> Values:
-        """Glorot's normal numbers, variance 2 / (width + width), times a scale; gamma 1, beta 0."""
+    def start(self, seed: Tensor | int, scale: Tensor | float = 1.0) -> Values:
+        """Glorot's normal numbers, variance 2 / (width + width), times a scale; gamma 1, beta 0.
+
+        Raises as `nets.initialise`.
+        """
+        arguments.number("scale", scale, 0)
+        seed = seed if isinstance(seed, Tensor) else torch.tensor(arguments.seed_number(seed))
         shape = self.matrices.shape
-        drawn = prng.normal(tuple(shape), torch.as_tensor(seed), stream=0)
+        drawn = prng.normal(tuple(shape), seed, stream=0)
         values = {k: v.detach() for k, v in self.named_parameters()}
         return values | {"matrices": scale * shape[-1] ** -0.5 * drawn}
 

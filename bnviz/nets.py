@@ -9,6 +9,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
+from bnviz import _arguments as arguments
 from bnviz import prng
 
 __all__ = ["ACTIVATIONS", "MLP", "Activation", "BatchNorm", "initialise"]
@@ -28,12 +29,17 @@ class BatchNorm(nn.Module):
     unbiased batch variance, as PyTorch's own does.
 
     Args:
-        features: d or c.
-        eps: added to the variance, > 0.
+        features: d or c, at least 1.
+        eps: added to the variance, finite and > 0.
         momentum: weight of the new value in the running averages, in [0, 1].
 
+    What is not finite makes its feature NaN. So does no value that is: but where squares overflow
+    (above 1e19 in float32) the variance is infinite and x_hat 0.
+
     Raises:
-        ValueError: for eps or momentum out of range, input of another shape, or, in training, a
+        TypeError: for arguments that are no numbers, and for input that is no tensor of the kind of
+            floating-point number that the layer has.
+        ValueError: for arguments out of range, input of another shape, or, in training, a
             batch with one value per feature (its variance is 0: there is nothing to normalise).
 
     Source: Ioffe and Szegedy (2015), Algorithms 1 and 2.
@@ -45,8 +51,9 @@ class BatchNorm(nn.Module):
 
     def __init__(self, features: int, eps: float = 1e-5, momentum: float = 0.1):
         super().__init__()
-        if not eps > 0:
-            raise ValueError(f"eps must be > 0, got {eps}; PyTorch's default is 1e-5")
+        arguments.whole("features", features, 1)
+        if not arguments.finite(eps) or eps <= 0:
+            raise ValueError(f"eps must be > 0 and finite, got {eps}; PyTorch's default is 1e-5")
         if not 0 <= momentum <= 1:
             raise ValueError(f"momentum, the weight of the new value, lies in [0, 1]: {momentum}")
         self.features, self.eps = features, eps
@@ -58,6 +65,7 @@ class BatchNorm(nn.Module):
         self.register_buffer("momentum", torch.tensor(float(momentum)), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        arguments.like("x", x, self.running_mean)
         if x.ndim not in (2, 4) or x.shape[1] != self.features:
             raise ValueError(
                 f"expected (m, {self.features}) or (m, {self.features}, h, w), got {tuple(x.shape)}"
@@ -92,6 +100,8 @@ class Activation(nn.Module):
     Args:
         name: one of `ACTIVATIONS`.
 
+    Raises ValueError for another name, TypeError for input that is no tensor of floating numbers.
+
     >>> Activation("relu")(torch.tensor([-1.0, 2.0])).tolist()
     [0.0, 2.0]
     """
@@ -104,6 +114,7 @@ class Activation(nn.Module):
         self.register_buffer("index", index, persistent=False)
 
     def forward(self, v: Tensor) -> Tensor:
+        arguments.like("v", v)
         smooth = torch.where(self.index < 0.5, torch.sigmoid(v), torch.tanh(v))
         return torch.where(self.index < 1.5, smooth, torch.relu(v))
 
@@ -141,7 +152,10 @@ class MLP(nn.Module):
         activation: one of `ACTIVATIONS`.
 
     Raises:
-        ValueError: for fewer than two sizes, or an unknown placement or activation.
+        TypeError: for sizes that are no whole numbers, and input that is no tensor of the kind of
+            floating-point number that the weights are.
+        ValueError: for fewer than two sizes, a size below 1, an unknown placement or activation,
+            and input of another shape than (m, sizes[0]).
 
     >>> MLP((64, 32, 10), norm=True)(torch.zeros(4, 64)).shape
     torch.Size([4, 10])
@@ -158,14 +172,19 @@ class MLP(nn.Module):
         super().__init__()
         if len(sizes) < 2:
             raise ValueError(f"sizes names at least an input and an output width, got {sizes}")
+        for size in sizes:
+            arguments.whole("a size", size, 1)
         if placement not in _PLACEMENTS:
             raise ValueError(f"unknown placement {placement!r}; choose from {_PLACEMENTS}")
         self.layers = nn.ModuleList(
             _Layer(a, b, norm, placement, activation) for a, b in itertools.pairwise(sizes[:-1])
         )
         self.head = _linear(sizes[-2], sizes[-1])
+        self.inputs = sizes[0]
 
     def forward(self, x: Tensor) -> Tensor:
+        arguments.like("x", x, self.head.weight)
+        arguments.tensor("x", x, "m", self.inputs)
         for layer in self.layers:
             x = layer(x)  # (m, width)
         return self.head(x)  # (m, classes), logits
@@ -187,13 +206,21 @@ def initialise(
 
     Args:
         net: any module; it is not changed.
-        seed: whole number >= 0.
+        seed: whole number in [0, 2**32 - 2].
         scale: factor on the hidden layers' weights, >= 0.
+
+    Raises:
+        TypeError: for another kind of argument.
+        ValueError: for a seed or a scale out of range; tensors are not looked at.
     """
+    if not isinstance(net, nn.Module):
+        raise TypeError(f"net must be a torch.nn.Module, got {type(net).__name__}")
+    arguments.number("scale", scale, 0)
+    seed = seed if isinstance(seed, Tensor) else torch.tensor(arguments.seed_number(seed))
     state = {name: value.detach().clone() for name, value in net.state_dict().items()}
     weights = {name: value for name, value in state.items() if value.ndim >= 2}
     sizes = [w.numel() for w in weights.values()]
-    parts = prng.normal((sum(sizes),), torch.as_tensor(seed), stream=0).split(sizes)
+    parts = prng.normal((sum(sizes),), seed, stream=0).split(sizes)
     for (name, w), z in zip(weights.items(), parts, strict=True):
         gain = 1.0 if name.startswith("head") else scale
         state[name] = gain * w[0].numel() ** -0.5 * z.reshape(w.shape)

@@ -7,6 +7,7 @@ for training, if it has them, but its output distributions jump at every step.
 import torch
 from torch import Tensor, nn
 
+from bnviz import _arguments as arguments
 from bnviz import prng
 from bnviz.nets import MLP, BatchNorm
 
@@ -32,11 +33,12 @@ class NoisyBatchNorm(BatchNorm):
     Args:
         features: d; the input is (m, d).
         index: number of the layer, >= 0, so that layers draw different noise.
-        n_mu, n_sigma, r: sizes of the noise as above; n_mu, r >= 0 and n_sigma >= 1.
+        n_mu, n_sigma, r: sizes of the noise as above, finite; n_mu, r >= 0 and n_sigma >= 1.
         options: `eps` and `momentum` of `nets.BatchNorm`.
 
     Raises:
-        ValueError: for constants out of range, and whatever `nets.BatchNorm` raises.
+        ValueError: for constants out of range, and input that is not (m, d).
+        TypeError, ValueError: as `nets.BatchNorm`.
 
     Source: Santurkar et al. (2018), section 2.1 and appendix, n_mu = 0.5, n_sigma = 1.25, r = 0.1.
     They give one r for the mean and one for the scale; that the scale's is a standard deviation,
@@ -58,6 +60,9 @@ class NoisyBatchNorm(BatchNorm):
         **options: float,
     ):
         super().__init__(features, **options)
+        arguments.whole("index", index, 0)
+        for name, value in (("n_mu", n_mu), ("n_sigma", n_sigma), ("r", r)):
+            arguments.number(name, value)
         if n_mu < 0 or r < 0 or n_sigma < 1:
             raise ValueError(f"need n_mu, r >= 0 and n_sigma >= 1, got {n_mu}, {r}, {n_sigma}")
         self.index, self.n_mu, self.n_sigma, self.r = index, n_mu, n_sigma, r
@@ -65,6 +70,7 @@ class NoisyBatchNorm(BatchNorm):
         self.register_buffer("step", torch.tensor(0.0))
 
     def forward(self, x: Tensor) -> Tensor:
+        arguments.tensor("x", x, "m", self.features)
         y = super().forward(x)  # (m, d)
         if not self.training:
             return y * (1 + self.n_sigma) / 2
@@ -87,23 +93,28 @@ def add_noise(net: MLP, seed: int = 0, **constants: float) -> MLP:
 
     Args:
         net: an MLP with BatchNorm; its learned values and running statistics are kept.
-        seed: of the noise, a whole number >= 0.
+        seed: of the noise, a whole number in [0, 2**24]: the buffer is a float32.
         constants: `n_mu`, `n_sigma`, `r`.
 
     Raises:
-        ValueError: for a net without BatchNorm.
+        TypeError: for a net that is no MLP.
+        ValueError: for a net without BatchNorm, a seed or constants out of range; the net is then
+            unchanged.
 
     >>> net = add_noise(MLP((4, 3, 2), norm=True), seed=1)
     >>> net(torch.eye(4)).equal(net(torch.eye(4)))
     False
     """
+    if not isinstance(net, MLP):
+        raise TypeError(f"net must be a bnviz.nets.MLP, got {type(net).__name__}")
+    arguments.whole("seed", seed, 0, 2**24)
     if any(not isinstance(layer.norm, BatchNorm) for layer in net.layers):
         raise ValueError(
             "noise goes after BatchNorm, and this net has none; build it with norm=True"
         )
-    for index, layer in enumerate(net.layers):
-        old: nn.Module = layer.norm
-        new = NoisyBatchNorm(old.features, index, eps=old.eps, **constants)
+    olds: list[nn.Module] = [layer.norm for layer in net.layers]
+    news = [NoisyBatchNorm(o.features, i, eps=o.eps, **constants) for i, o in enumerate(olds)]
+    for layer, old, new in zip(net.layers, olds, news, strict=True):
         new.load_state_dict(old.state_dict(), strict=False)
         new.momentum, new.seed = old.momentum, torch.tensor(float(seed))
         layer.norm = new

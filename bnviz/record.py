@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from bnviz import _arguments as arguments
 from bnviz import measures
 
 __all__ = ["ActivationRecorder", "inputs_of"]
@@ -45,6 +46,9 @@ class ActivationRecorder:
 
     `rows[k][layer]` is the k-th record of one layer. Evaluation passes are not recorded.
 
+    Raises:
+        TypeError, ValueError: unless every is a whole number >= 1.
+
     >>> net = nn.Sequential(nn.Linear(2, 3), nn.Sigmoid())
     >>> with ActivationRecorder([net[1]]) as recorder:
     ...     _ = net(torch.zeros(4, 2))
@@ -58,8 +62,7 @@ class ActivationRecorder:
         every: int = 1,
         summary: Callable[[Tensor], dict[str, Tensor]] | None = None,
     ):
-        if every < 1:
-            raise ValueError(f"every must be at least 1, got {every}")
+        arguments.whole("every", every, 1)
         self.modules, self.every = list(modules), every
         self.summary = summary or summarise
         self.rows: list[list[dict[str, Tensor]]] = []
@@ -88,7 +91,12 @@ class ActivationRecorder:
             self.rows[-1].append(self.summary(args[0].detach()))
 
     def stack(self, key: str) -> Tensor:
-        """One summary over training: (records, layers, ...). Raises KeyError for an unknown key."""
+        """One summary over training: (records, layers, ...).
+
+        Raises KeyError for an unknown key, ValueError if nothing was recorded.
+        """
+        if not self.modules or not self.rows:
+            raise ValueError("nothing was recorded: run the network in training mode in the block")
         return torch.stack([torch.stack([layer[key] for layer in row]) for row in self.rows])
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from bnviz import _arguments as arguments
 from bnviz.nets import Activation
 
 __all__ = ["HIGH", "OPTIMISERS", "SLOPE", "begin", "losses_of", "plateaus", "slice_of", "update"]
@@ -27,8 +28,11 @@ Values = dict[str, Tensor]
 def begin(start: Values) -> tuple[Values, Values, Values]:
     """Weights, first moments and second moments of all three at the start: w (3, ...), m (2, ...).
 
-    m holds the velocity of momentum and Adam's first moment, s Adam's second one.
+    m holds the velocity of momentum and Adam's first moment, s Adam's second one. Raises TypeError
+    unless all values are tensors of floating-point numbers.
     """
+    for name, value in start.items():
+        arguments.like(name, value)
     w = {k: v.expand(3, *v.shape).clone() for k, v in start.items()}
     m = {k: torch.zeros(2, *v.shape) for k, v in start.items()}
     s = {k: torch.zeros_like(v) for k, v in start.items()}
@@ -43,10 +47,14 @@ def update(w, m, s, gradient: Values, lr: Tensor, t: Tensor) -> tuple[Values, Va
     Adam      m <- 0.9 m + 0.1 g,  s <- 0.999 s + 0.001 g^2,  both divided by 1 - decay^t,
               w <- w - lr m / (sqrt(s) + 1e-4)
 
-    The gradients are those at each optimiser's own weights: (3, ...), as is w.
+    The gradients are those at each optimiser's own weights: (3, ...), as is w. Raises ValueError
+    for a gradient of another shape than its w, and for lr < 0 or t < 1 unless they are tensors.
 
     Source: Kingma and Ba (2015), "Adam", Algorithm 1 (with epsilon 1e-8).
     """
+    arguments.number("lr", lr, 0)
+    arguments.number("t", t, 1)
+    _check_alike(w, gradient)
     new_w, new_m, new_s = {}, {}, {}
     correct_1, correct_2 = 1 - BETA_1**t, 1 - BETA_2**t
     for k, g in gradient.items():
@@ -60,18 +68,32 @@ def update(w, m, s, gradient: Values, lr: Tensor, t: Tensor) -> tuple[Values, Va
     return new_w, new_m, new_s
 
 
+def _check_alike(*points: Values) -> None:
+    """Raise ValueError unless all have the same names and shapes."""
+    first, *others = ({k: tuple(v.shape) for k, v in p.items()} for p in points)
+    for other in others:
+        if other != first:
+            raise ValueError(f"names and shapes differ: {first} and {other}")
+
+
 def losses_of(values: Values, x: Tensor, y: Tensor, activation: Activation) -> Tensor:
     """Cross-entropy of many networks at once, in training mode: one for each place in front.
 
     Args:
         values: parameters of an `MLP` by name, each with the same lead axes, (..., *shape).
-        x, y: one batch for all of them, (m, 64) and (m,).
+        x, y: one batch for all of them, (m, 64) and (m,); classes are not checked.
         activation: between the layers.
 
     Returns:
         (...,). It is the loss of `MLP`, written without vmap, which fixes the batch size when a
         page exports it.
+
+    Raises:
+        TypeError: unless x is a tensor of floating-point numbers.
+        ValueError: for x or y of another shape.
     """
+    arguments.floats("x", x, "m", "features")
+    arguments.tensor("y", y, x.shape[0])
     depth = sum(name.endswith("linear.weight") for name in values)
     h = x
     for i in range(depth):  # z: (..., m, width)
@@ -96,7 +118,8 @@ def slice_of(
 ) -> Tensor:
     """The loss on a grid of the plane: row i has b = places[i], column j has a = places[j]; (n, n).
 
-    `losses` takes values with one lead axis, all points of the grid, as `losses_of` does.
+    `losses` takes values with one lead axis, all points of the grid, as `losses_of` does. Raises
+    ValueError unless the three points have the same names and shapes, and places is (n,).
 
     >>> squares = lambda v: v["w"].square().sum(-1)
     >>> ends = {"w": torch.tensor([1.0, 0.0])}, {"w": torch.tensor([0.0, 2.0])}
@@ -104,6 +127,8 @@ def slice_of(
     tensor([[0., 1.],
             [4., 5.]])
     """
+    arguments.floats("places", places, "n")
+    _check_alike(start, end_a, end_b)
     n = len(places)
     a, b = places.repeat(n), places.repeat_interleave(n)  # (n * n,)
     points = {}
@@ -117,8 +142,16 @@ def plateaus(z: Tensor, spacing: Tensor | float) -> Tensor:
     """1 where a slice is flat and high, else 0; the outermost cells have no slope: (n - 2, n - 2).
 
     Flat: a slope below `SLOPE` for one trip (coordinates grow by 1), by central differences. High:
-    above `HIGH`, nine tenths of the loss of guessing among ten classes.
+    above `HIGH`, nine tenths of the loss of guessing among ten classes. Beside a loss that is not
+    finite nothing is flat.
+
+    Raises TypeError unless z is a tensor of floating-point numbers, ValueError unless it is (n, n)
+    with n >= 3, or for a spacing that is not above 0.
     """
+    arguments.floats("z", z, "n", "n")
+    arguments.number("spacing", spacing, 0, above=True)
+    if min(z.shape) < 3 or z.shape[0] != z.shape[1]:
+        raise ValueError(f"z must be (n, n) with n >= 3, got shape {tuple(z.shape)}")
     across = (z[1:-1, 2:] - z[1:-1, :-2]) / (2 * spacing)
     along = (z[2:, 1:-1] - z[:-2, 1:-1]) / (2 * spacing)
     flat = (across.square() + along.square() < SLOPE**2).float()

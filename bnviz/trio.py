@@ -9,6 +9,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from bnviz import _arguments as arguments
 from bnviz import prng
 from bnviz.nets import MLP, initialise
 from bnviz.noisy import N_MU, N_SIGMA, R
@@ -65,13 +66,22 @@ def forward(p: Parameters, x: Tensor, disturbance: Noise, activation: Tensor):
     Args:
         p: values as in `start`, each (n, ...).
         x: (m, 64), the same examples for all.
-        disturbance: from `noise`, for m examples.
+        disturbance: from `noise`, for m examples, at least 2.
         activation: index into `nets.ACTIVATIONS`.
 
     Returns:
         logits (n, m, CLASSES); and (2, DEPTH, n, m, WIDTH): what the activations receive, and the
         same before the normalisation.
+
+    Raises:
+        TypeError: unless x is a tensor of floating-point numbers.
+        ValueError: for x or noise of another shape, or a stack that is not n / 3 of each.
     """
+    arguments.floats("x", x, "m", p["w0"].shape[2])
+    for name, part in zip(("factors", "offsets"), disturbance, strict=True):
+        arguments.floats(name, part, DEPTH, x.shape[0], WIDTH)
+    if len(p["w0"]) % 3 or x.shape[0] < 2:
+        raise ValueError(f"{len(p['w0'])} networks on {x.shape[0]} rows: need 3 n, and 2 rows")
     n = len(p["w0"])
     bn = _BN.repeat_interleave(n // 3)[:, None, None]  # (n, 1, 1)
     h, seen = x.expand(n, *x.shape), ([], [])
@@ -100,7 +110,12 @@ def _activate(v: Tensor, activation: Tensor) -> Tensor:
 
 
 def losses(logits: Tensor, y: Tensor) -> Tensor:
-    """Cross-entropy of each network: (n, m, CLASSES), (m,) -> (n,)."""
+    """Cross-entropy of each network: (n, m, CLASSES), (m,) -> (n,). Classes are not checked.
+
+    Raises TypeError, ValueError: for logits that are no floats, or another shape.
+    """
+    arguments.floats("logits", logits, "n", "m", CLASSES)
+    arguments.tensor("y", y, logits.shape[1])
     right = (y[:, None] == torch.arange(CLASSES)).float()  # (m, CLASSES)
     return (logits.logsumexp(2) - (right * logits).sum(2)).mean(1)
 
@@ -128,7 +143,7 @@ def gradient_shift(p: Parameters, g: Parameters, lr: Tensor, x, y, disturbance: 
 
     Returns:
         ||G_k - G'_k|| / ||G_k|| and the cosine of their angle, each (3, DEPTH). Layer 1 has nothing
-        below it: 0 and 1.
+        below it: 0 and 1. NaN where a gradient is 0.
 
     Source: Santurkar et al. (2018), Definition 2.1.
     """

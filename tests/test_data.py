@@ -68,8 +68,8 @@ def test_clouds_depend_on_the_seed_alone():
         ({"n": 0}, "n must be at least 1, got 0"),
         ({"n": 3, "correlation": 1.0}, r"correlation must lie in \(-1, 1\), got 1.0"),
         ({"n": 3, "correlation": float("nan")}, "correlation must lie in"),
-        ({"n": 3, "scale": 0.0}, "scale must be > 0, got 0.0"),
-        ({"n": 3, "scale": float("nan")}, "scale must be > 0"),
+        ({"n": 3, "scale": 0.0}, "scale must be a finite number > 0, got 0.0"),
+        ({"n": 3, "scale": float("nan")}, "scale must be a finite number > 0"),
     ],
 )
 def test_impossible_clouds_are_refused(arguments, message):

@@ -12,18 +12,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from bnviz import batchnorm, explorers, gradcheck, measures
 from bnviz.controls import Choice, Slider, Toggle
 from bnviz.history import History
-from bnviz.ics import wasserstein
-
-steady = settings(derandomize=True, max_examples=60)
-
-DTYPES = st.sampled_from([np.float64, np.float32, np.float16, np.int64, np.bool_, np.complex128])
-SHAPES = array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=4)
-ANYTHING = DTYPES.flatmap(lambda dtype: arrays(dtype, SHAPES))
-JUNK = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.just([1.0]),
-    st.sampled_from([10**400, -(10**400), 1j, b"1", np.float32(1), np.float64(1), np.ones(2)]),
-)  # fmt: skip
-DOCUMENTED = (TypeError, ValueError)
+from tests.fuzzing import ANYTHING, DOCUMENTED, JUNK, steady
 
 
 def wide(x):
@@ -105,17 +94,6 @@ def test_a_density_counts_every_value_that_is_a_number(v, bins):
     inside = np.clip(v.astype(float), -2 + 1e-6, 3 - 1e-6)
     counts = (~np.isnan(inside)).sum(1) / v.shape[1]
     np.testing.assert_allclose(found.sum(1) * 5 / bins, counts, atol=1e-5)
-
-
-@steady
-@given(st.data(), st.integers(1, 12), st.integers(1, 3))
-def test_wasserstein_is_the_cheapest_of_all_plans(data, m, d):
-    pair = [
-        data.draw(arrays(np.float32, (m, d), elements=st.floats(-9, 9, width=32))) for _ in "ab"
-    ]
-    found = wasserstein(*map(torch.from_numpy, pair)).numpy()
-    a, b = (np.sort(v.astype(float), 0) for v in pair)
-    np.testing.assert_allclose(found, np.abs(a - b).mean(0), atol=1e-5)
 
 
 @steady

@@ -116,3 +116,10 @@ def test_a_page_can_compute_it(kind):
         return ics.gradient_shift(net, seeded, data.x_train[rows], data.y_train[rows], controls[0])
 
     assert export._graph(compute, {"rows": torch.arange(7), "controls": torch.tensor([0.5, 3.0])})
+
+
+def test_samples_of_two_sizes_are_refused():
+    with pytest.raises(ValueError, match=r"a is \(4, 2\) and b is \(1, 2\)"):
+        ics.wasserstein(torch.zeros(4, 2), torch.zeros(1, 2))
+    with pytest.raises(ValueError, match="as many examples"):
+        ics.moments_shift(torch.zeros(4, 2), torch.zeros(4, 1))

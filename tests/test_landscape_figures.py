@@ -17,6 +17,7 @@ from bnviz.data import digits
 from bnviz.experiments import get, load
 from bnviz.experiments.landscapes import small_vgg
 from bnviz.explorers import landscape, landscape_linear, loss_surface, regularisation
+from bnviz.explorers._training import part
 from bnviz.landscape import DeepLinear, call, in_double, line_search
 from bnviz.nets import MLP, Activation, initialise
 
@@ -176,7 +177,7 @@ def test_marks_of_the_slice_stand_where_their_losses_are():
     assert seen["marks_y"].tolist() == [-0.5, -0.5, 0.5]
     x, y = digits().x_train[:100], digits().y_train[:100]
     for name in ("plain", "bn"):
-        ends = landscape.part(state, f"{name}.w")
+        ends = part(state, f"{name}.w")
         losses = surface.losses_of(ends, x, y, Activation("tanh"))
         height = 10 ** seen[f"{name}_height"] * math.log(10)
         torch.testing.assert_close(height[5, 15], losses[0], rtol=1e-4, atol=1e-5)  # (1, 0): SGD

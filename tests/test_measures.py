@@ -1,5 +1,7 @@
 """bnviz.measures against NumPy and closed forms."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bnviz.measures import accuracy, density, saturated
+from bnviz.measures import accuracy, dead, density, percentiles, saturated
 from bnviz.nets import ACTIVATIONS, Activation
 
 numbers = st.floats(-50, 50, width=32)
@@ -49,6 +51,25 @@ def test_saturation_is_told_for_each_row():
     v = torch.tensor([[-9.0, 9.0], [0.0, 9.0], [0.0, 0.1]])
     assert saturated(v, torch.tensor(0.0)).tolist() == [1.0, 0.5, 0.0]
     assert saturated(v, torch.tensor(2.0)).tolist() == [0.5, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("index", range(len(ACTIVATIONS)))
+def test_nobody_knows_where_nan_lies(index):
+    v, activation = torch.tensor([[[9.0, -9.0], [math.nan, -9.0]]]), torch.tensor(float(index))
+    assert saturated(v.flatten(1), activation).isnan().all()
+    assert dead(v, activation).isnan().all()
+    rest = v[:, :1]  # the layer without it
+    share = [1.0, 1.0, 0.5][index]
+    assert saturated(rest.flatten(1), activation).item() == share
+    assert dead(rest, activation).item() == share
+
+
+def test_a_unit_with_nan_has_no_percentiles_and_a_row_with_nan_no_answer():
+    v = torch.tensor([[[0.0, 0.0], [1.0, math.nan], [2.0, 1.0]]])
+    assert percentiles(v, (0.0, 0.5))[:, 0, 0].tolist() == [0.0, 1.0]
+    assert percentiles(v, (0.0, 0.5))[:, 0, 1].isnan().all()
+    logits = torch.tensor([[0.0, math.nan], [0.0, 1.0]])
+    assert accuracy(logits, torch.tensor([1, 1])).item() == 0.5
 
 
 @given(st.integers(1, 30), st.integers(0, 100))

@@ -81,7 +81,7 @@ def test_a_large_offset_does_not_spoil_float32():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"eps": 0.0}, "eps must be > 0, got 0.0"),
+        ({"eps": 0.0}, "eps must be > 0 and finite, got 0.0"),
         ({"eps": -1e-5}, "eps must be > 0"),
         ({"eps": float("nan")}, "eps must be > 0"),
         ({"momentum": 1.5}, r"lies in \[0, 1\]: 1.5"),

@@ -94,5 +94,5 @@ def test_wrong_arguments_are_refused(case):
     params, x, labels = case
     with pytest.raises(ValueError, match="11 labels for 12 rows"):
         numpy_net.loss_and_gradients(params, x, labels[:11])
-    with pytest.raises(ValueError, match="lr must be > 0, got 0"):
+    with pytest.raises(ValueError, match="lr must be > 0 and finite, got 0"):
         numpy_net.train(params, x, labels, [], lr=0)

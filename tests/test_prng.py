@@ -1,5 +1,7 @@
 """bnviz.prng: numbers that look random, are the same everywhere, and shuffle without repeats."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -119,7 +121,10 @@ def test_a_batch_that_the_data_cannot_fill_is_refused(m):
     assert torch.equal(shuffler.take(10), Shuffler(10, 0).take(10))  # nothing was lost
 
 
-@pytest.mark.parametrize(("n", "seed"), [(0, 0), (-3, 0), (5, -1), (5, 0.5)])
+@pytest.mark.parametrize(
+    ("n", "seed"),
+    [(0, 0), (-3, 0), (5, -1), (5, 0.5), (5, math.inf), (5, math.nan), (5, 2**32 - 1)],
+)
 def test_an_impossible_shuffler_is_refused(n, seed):
     with pytest.raises(ValueError, match="got"):
         Shuffler(n, seed)

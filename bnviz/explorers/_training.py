@@ -9,8 +9,9 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from bnviz.explorer import State
+from bnviz.nets import initialise
 
-__all__ = ["descend", "gather", "hold", "part"]
+__all__ = ["alike", "descend", "evaluate", "gather", "hold", "part"]
 
 
 def part(state: State, name: str) -> State:
@@ -32,18 +33,41 @@ def gather(parts: dict[str, State]) -> State:
 
 
 def hold(values: State, controls: dict[str, Tensor]) -> State:
-    """Put the controls where a network reads them: activation, momentum, held gamma and beta."""
-    held, values = controls["hold"] > 0.5, dict(values)
+    """Put the controls that there are where a network reads them.
+
+    Those are the activation, the momentum, and gamma and beta if they are held.
+    """
+    values = dict(values)
     layers = {k.rsplit(".linear.", 1)[0] for k in values if ".linear." in k}
     for layer in sorted(layers):
         if "activation" in controls:
             values[f"{layer}.activation.index"] = controls["activation"]
-        if f"{layer}.norm.weight" in values:
-            values[f"{layer}.norm.momentum"] = controls["momentum"]
-            for parameter, control in (("weight", "gamma"), ("bias", "beta")):
-                learned = values[f"{layer}.norm.{parameter}"]
-                values[f"{layer}.norm.{parameter}"] = torch.where(held, controls[control], learned)
+        if f"{layer}.norm.weight" not in values:
+            continue
+        values[f"{layer}.norm.momentum"] = controls["momentum"]
+        for parameter, control in (("weight", "gamma"), ("bias", "beta")):
+            name = f"{layer}.norm.{parameter}"
+            if "hold" in controls:
+                values[name] = torch.where(controls["hold"] > 0.5, controls[control], values[name])
     return values
+
+
+def alike(nets: dict[str, nn.Module], seed: Tensor, scale: Tensor) -> State:
+    """The state of all networks, which begin with the same weights; gamma 1, biases 0.
+
+    Args:
+        nets: modules by name whose weights have the same names and shapes; BN may come on top.
+        seed, scale: as in `nets.initialise`.
+    """
+    start = initialise(next(iter(nets.values())), seed, scale)
+    return gather(
+        {n: {k: start.get(k, v) for k, v in net.state_dict().items()} for n, net in nets.items()}
+    )
+
+
+def evaluate(net: nn.Module, state: State, controls: dict[str, Tensor], x: Tensor) -> Tensor:
+    """Logits in evaluation mode: BN uses its running statistics."""
+    return functional_call(net.eval(), hold(state, controls), (x,))
 
 
 def descend(

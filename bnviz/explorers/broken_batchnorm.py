@@ -6,9 +6,10 @@ from torch.nn import functional as F
 
 from bnviz import prng
 from bnviz.broken import MISTAKES, Right
-from bnviz.controls import Choice, Slider
+from bnviz.controls import Choice
 from bnviz.data import digits
 from bnviz.explorer import Binding, Simulation, State
+from bnviz.explorers import _controls
 from bnviz.figures.broken_batchnorm import broken_batchnorm
 
 __all__ = ["BROKEN_BATCHNORM", "MYSTERIES"]
@@ -166,19 +167,9 @@ BROKEN_BATCHNORM = Simulation(
             "one scalar for all",
             restart=True,
         ),
-        Slider("batch", "batch size", 2, 256, 16, 1, scale="log2", format="d"),
-        Slider(
-            "momentum",
-            "BN momentum (weight of the new batch)",
-            0.001,
-            1,
-            0.1,
-            0.1,
-            scale="log10",
-            format=".3f",
-            note="old value {other}",
-        ),
-        Slider("lr", "learning rate", 0.001, 3.1622777, 0.1, 0.1, scale="log10", format=".3g"),
+        _controls.batch(16),
+        _controls.momentum(low=0.001),
+        _controls.rate(0.1, high=3.1622777),
     ),
     compute=None,
     figure=broken_batchnorm(WIDTH, COMPANIES, (OFF, RATIO, TOP)),

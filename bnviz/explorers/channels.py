@@ -4,16 +4,14 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 
 from bnviz import measures
-from bnviz.controls import Choice, Slider, Toggle
 from bnviz.convnet import CNN
 from bnviz.data import digits
 from bnviz.explorer import Binding, Simulation, State
-from bnviz.explorers._training import descend, gather, hold, part
+from bnviz.explorers import _controls
+from bnviz.explorers._training import alike, descend, evaluate, gather, hold, part
 from bnviz.figures.channels import COLUMNS, channels
-from bnviz.nets import ACTIVATIONS, initialise
 from bnviz.record import inputs_of
 
 __all__ = ["CHANNELS"]
@@ -32,8 +30,7 @@ def _net(name: str) -> CNN:
 
 def initial(seed: Tensor, **controls: Tensor) -> State:
     """Both networks begin with the same filters."""
-    start = initialise(_net("bn"), seed, controls["scale"])
-    return gather({n: {k: start.get(k, v) for k, v in _net(n).state_dict().items()} for n in NETS})
+    return alike({name: _net(name) for name in NETS}, seed, controls["scale"])
 
 
 def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[str, Tensor]]:
@@ -69,8 +66,7 @@ def observe(state: State, **controls: Tensor) -> dict[str, Tensor]:
     """Accuracy on the test set in evaluation mode: BN uses its running statistics."""
     data, outputs = digits(), {}
     for name in NETS:
-        values = hold(part(state, name), controls)
-        logits = functional_call(_net(name).eval(), values, (data.x_test,))
+        logits = evaluate(_net(name), part(state, name), controls, data.x_test)
         outputs[f"{name}_test"] = measures.accuracy(logits, data.y_test)
     return outputs
 
@@ -97,22 +93,12 @@ CHANNELS = Simulation(
         "comes out. Watch which dots stay in line. What lies beyond an axis is drawn at its end."
     ),
     controls=(
-        Choice("activation", "activation", ACTIVATIONS, "relu", restart=True),
-        Slider("lr", "learning rate", 0.001, 10, 0.5011872, 0.1, scale="log10", format=".3g"),
-        Slider("batch", "batch size", 2, 128, 32, 1, scale="log2", format="d"),
-        Slider(
-            "momentum",
-            "BN momentum (weight of the new batch)",
-            0,
-            1,
-            0.1,
-            0.01,
-            note="old statistics keep {other}",
-        ),
-        Slider("scale", "initial weight scale", 0.1, 8, 1.4, 0.1, restart=True),
-        Toggle("hold", "hold γ and β in every BN layer", False),
-        Slider("gamma", "γ", -3, 3, 1, 0.05, switches_on="hold"),
-        Slider("beta", "β", -5, 5, 0, 0.1, switches_on="hold"),
+        _controls.activation("relu"),
+        _controls.rate(0.5011872),
+        _controls.batch(32, high=128),
+        _controls.momentum(),
+        _controls.scale(1.4, high=8),
+        *_controls.hold(),
     ),
     compute=None,
     figure=channels(WIDTHS, LOW, HIGH, BINS),

@@ -4,15 +4,15 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
-from torch.nn import functional as F
 
 from bnviz import measures
-from bnviz.controls import Choice, Slider, Toggle
+from bnviz.controls import Slider
 from bnviz.data import digits
 from bnviz.explorer import Binding, Simulation, State
+from bnviz.explorers import _controls
+from bnviz.explorers._training import alike, descend, evaluate, gather, hold, part
 from bnviz.figures.drift import drift
-from bnviz.nets import ACTIVATIONS, MLP, initialise
+from bnviz.nets import MLP
 from bnviz.record import inputs_of
 
 __all__ = ["DRIFT"]
@@ -31,62 +31,23 @@ def _net(name: str) -> MLP:
     return MLP(sizes, norm=name == "bn")
 
 
-def _part(state: State, name: str) -> State:
-    """The state of one network, under its own names."""
-    return {k.removeprefix(f"{name}."): v for k, v in state.items() if k.startswith(f"{name}.")}
-
-
-def _set_controls(values: State, controls: dict[str, Tensor]) -> State:
-    """Put the controls where the network reads them: activation, momentum, held gamma and beta."""
-    held = controls["hold"] > 0.5
-    values = dict(values)
-    for i in range(DEPTH):
-        layer = f"layers.{i}"
-        values[f"{layer}.activation.index"] = controls["activation"]
-        if f"{layer}.norm.weight" in values:
-            values[f"{layer}.norm.momentum"] = controls["momentum"]
-            for parameter, control in (("weight", "gamma"), ("bias", "beta")):
-                learned = values[f"{layer}.norm.{parameter}"]
-                values[f"{layer}.norm.{parameter}"] = torch.where(held, controls[control], learned)
-    return values
-
-
 def initial(seed: Tensor, **controls: Tensor) -> State:
     """Both networks begin with the same weights; BN with gamma 1, beta 0, running stats 0 and 1."""
-    start = initialise(_net("bn"), seed, controls["scale"])
-    state = {}
-    for name in NETS:
-        for key, value in _net(name).state_dict().items():
-            state[f"{name}.{key}"] = start.get(key, value)
-    return state
+    return alike({name: _net(name) for name in NETS}, seed, controls["scale"])
 
 
 def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[str, Tensor]]:
     """One step of gradient descent on the same minibatch, for both networks."""
-    data = digits()
-    x, y = data.x_train[rows], data.y_train[rows]  # (m, 64), (m,)
-    new, outputs = {}, {}
+    data, new, outputs = digits(), {}, {}
+    batch = data.x_train[rows], data.y_train[rows]  # (m, 64), (m,)
     for name in NETS:
-        moved, loss, v = _train_step(_net(name), _part(state, name), x, y, controls)
-        new |= {f"{name}.{k}": value for k, value in moved.items()}
-        outputs |= {f"{name}_loss": loss} | _describe(name, v, controls)
-    return new, outputs
-
-
-def _train_step(net: MLP, state: State, x: Tensor, y: Tensor, controls: dict[str, Tensor]):
-    """New state, loss, and the pre-activations of every layer, (DEPTH, m, WIDTH)."""
-    learned = [name for name, _ in net.named_parameters()]
-    values = _set_controls(state, controls)
-    with torch.enable_grad():
-        values |= {k: values[k].detach().requires_grad_() for k in learned}
-        with inputs_of(net.activations) as pre_activations:
-            loss = F.cross_entropy(functional_call(net.train(), values, (x,)), y)
-        gradients = torch.autograd.grad(loss, [values[k] for k in learned])
-    moved = {k: values[k].detach() for k in state}  # the running statistics have moved by now
-    for name, gradient in zip(learned, gradients, strict=True):
-        moved[name] = moved[name] - controls["lr"] * gradient
-    v = torch.stack([a.detach() for a in pre_activations])
-    return moved, loss.detach(), v
+        net, own = _net(name), part(state, name)
+        with inputs_of(net.activations) as entered:
+            values = hold(own, controls)
+            new[name], outputs[f"{name}_loss"] = descend(net, own, values, batch, controls["lr"])
+        v = torch.stack([a.detach() for a in entered])  # (DEPTH, m, WIDTH)
+        outputs |= _describe(name, v, controls)
+    return gather(new), outputs
 
 
 def _describe(name: str, v: Tensor, controls: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -115,8 +76,7 @@ def observe(state: State, **controls: Tensor) -> dict[str, Tensor]:
     x = torch.cat([data.x_train[:_PROBE], data.x_test])
     outputs = {}
     for name in NETS:
-        values = _set_controls(_part(state, name), controls)
-        logits = functional_call(_net(name).eval(), values, (x,))
+        logits = evaluate(_net(name), part(state, name), controls, x)
         train, test = logits.split([_PROBE, len(data.x_test)])
         outputs[f"{name}_train"] = measures.accuracy(train, data.y_train[:_PROBE])
         outputs[f"{name}_test"] = measures.accuracy(test, data.y_test)
@@ -152,22 +112,12 @@ DRIFT = Simulation(
         "and which network learns. Accuracy: solid on the test set, dotted in training."
     ),
     controls=(
-        Choice("activation", "activation", ACTIVATIONS, "sigmoid", restart=True),
-        Slider("lr", "learning rate", 0.001, 10, 1.5848932, 0.1, scale="log10", format=".3g"),
-        Slider("batch", "batch size", 2, 256, 32, 1, scale="log2", format="d"),
-        Slider(
-            "momentum",
-            "BN momentum (weight of the new batch)",
-            0,
-            1,
-            0.1,
-            0.01,
-            note="old statistics keep {other}",
-        ),
-        Slider("scale", "initial weight scale", 0.1, 10, 2, 0.1, restart=True),
-        Toggle("hold", "hold γ and β in every BN layer", False),
-        Slider("gamma", "γ", -3, 3, 1, 0.05, switches_on="hold"),
-        Slider("beta", "β", -5, 5, 0, 0.1, switches_on="hold"),
+        _controls.activation("sigmoid"),
+        _controls.rate(1.5848932),
+        _controls.batch(32),
+        _controls.momentum(),
+        _controls.scale(2),
+        *_controls.hold(),
         Slider("layer", "look at layer", 1, DEPTH, 5, 1, format="d"),
         Slider("unit", "unit of that layer", 1, WIDTH, 1, 1, format="d"),
     ),

@@ -7,8 +7,8 @@ from bnviz import trio
 from bnviz.controls import Choice, Slider
 from bnviz.data import digits
 from bnviz.explorer import Binding, Simulation, State
+from bnviz.explorers import _controls
 from bnviz.figures.ics import ics
-from bnviz.nets import ACTIVATIONS
 from bnviz.trio import DEPTH, NETS
 
 __all__ = ["ICS"]
@@ -36,7 +36,11 @@ def _moments(p: State, noise: trio.Noise, controls: State) -> tuple[Tensor, Tens
 
 
 def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[str, Tensor]]:
-    """One step of gradient descent on the same minibatch, for all three, with both measures."""
+    """One step of gradient descent on the same minibatch, for all three, with both measures.
+
+    Where all units of a layer are constant, a move is infinite in their standard deviations, or NaN
+    if there is none; the change of a gradient that was 0 is NaN.
+    """
     data, activation, lr = digits(), controls["activation"], controls["lr"]
     x, y = data.x_train[rows], data.y_train[rows]  # (m, 64), (m,)
     p = {k: v for k, v in state.items() if k not in ("seed", "count", "mean", "std")}
@@ -88,10 +92,10 @@ ICS = Simulation(
         "whether it still points the same way (cosine 1)."
     ),
     controls=(
-        Choice("activation", "activation", ACTIVATIONS, "sigmoid", restart=True),
+        _controls.activation("sigmoid"),
         Slider("lr", "learning rate", 0.01, 10, 0.5, 0.1, scale="log10", format=".2g"),
-        Slider("batch", "batch size", 4, 256, 64, 1, scale="log2", format="d"),
-        Slider("scale", "initial weight scale", 0.5, 5, 2, 0.1, format=".1f", restart=True),
+        _controls.batch(64, low=4),
+        _controls.scale(2, low=0.5, high=5, format=".1f"),
         Slider("noise", "noise (published: 1)", 0, 3, 1, 0.1, format=".1f"),
         Slider("layer", "look at layer", 1, DEPTH, DEPTH, 1, format="d"),
         Choice("place", "distribution", PLACES, PLACES[0]),

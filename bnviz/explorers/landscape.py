@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from torch.func import grad_and_value
 from torch.nn import functional as F
 
-from bnviz.controls import Choice, Slider
 from bnviz.data import digits
 from bnviz.explorer import Binding, Simulation, State
+from bnviz.explorers import _controls
+from bnviz.explorers._training import part
 from bnviz.figures.landscape import Ranges, landscape
 from bnviz.landscape import call, in_double, line_search
-from bnviz.nets import ACTIVATIONS, MLP, initialise
+from bnviz.nets import MLP, initialise
 
 __all__ = ["LANDSCAPE", "READOUT", "WATCH", "Problem", "bindings"]
 
@@ -90,11 +91,6 @@ class Problem:
         return outputs
 
 
-def part(state: State, name: str) -> State:
-    """The values of one network, under its own names."""
-    return {k.removeprefix(f"{name}."): v for k, v in state.items() if k.startswith(f"{name}.")}
-
-
 def _describe(found: State) -> State:
     """The curves begin at the point itself; a change of 0 has no place on a logarithmic axis."""
     here, change = found["here"].reshape(1), found["change"]
@@ -156,10 +152,10 @@ LANDSCAPE = Simulation(
         "change per distance walked. A smooth loss has narrow bands and a low curve below."
     ),
     controls=(
-        Choice("activation", "activation", ACTIVATIONS, "relu", restart=True),
-        Slider("lr", "learning rate", 0.001, 10, 0.1, 0.1, scale="log10", format=".3g"),
-        Slider("batch", "batch size", 2, 256, 64, 1, scale="log2", format="d"),
-        Slider("scale", "initial weight scale", 0.1, 10, 1.4, 0.1, restart=True),
+        _controls.activation("relu"),
+        _controls.rate(0.1),
+        _controls.batch(64),
+        _controls.scale(1.4),
     ),
     compute=None,
     figure=landscape(RATIOS, Ranges((0, 4.1), False, (-3, 1.7), True, (-3, 2), (-1.2, 2.6))),

@@ -8,6 +8,7 @@ from torch import Tensor
 from bnviz import prng
 from bnviz.controls import Slider
 from bnviz.explorer import Simulation, State
+from bnviz.explorers import _controls
 from bnviz.explorers.landscape import READOUT, WATCH, Problem, bindings
 from bnviz.figures.landscape import Ranges, landscape
 from bnviz.landscape import DeepLinear
@@ -61,7 +62,7 @@ LANDSCAPE_LINEAR = Simulation(
     controls=(
         Slider("lr", "learning rate", 1e-4, 0.1, 0.003162278, 0.1, scale="log10", format=".2g"),
         Slider("batch", "batch size", 100, ROWS, ROWS, 100, format="d"),
-        Slider("scale", "initial weight scale", 0.5, 1.5, 1, 0.05, restart=True),
+        _controls.scale(1, low=0.5, high=1.5, step=0.05),
     ),
     compute=None,
     figure=landscape(RATIOS, Ranges((-2.1, 1.6), True, (-0.5, 5), True, (-4, 6), (-1, 7))),

@@ -4,15 +4,14 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
-from torch.nn import functional as F
 
 from bnviz import measures
-from bnviz.controls import Choice, Slider
 from bnviz.data import digits
 from bnviz.explorer import Binding, Simulation, State
+from bnviz.explorers import _controls
+from bnviz.explorers._training import alike, descend, evaluate, gather, hold, part
 from bnviz.figures.learning_rate import learning_rate
-from bnviz.nets import ACTIVATIONS, MLP, initialise
+from bnviz.nets import ACTIVATIONS, MLP
 
 __all__ = ["LEARNING_RATE"]
 
@@ -27,44 +26,21 @@ def _net(name: str) -> MLP:
     return MLP(SIZES, norm=name == "bn")
 
 
-def _values(state: State, name: str, controls: dict[str, Tensor]) -> State:
-    """The state of one network under its own names, with the controls where it reads them."""
-    values = {k.removeprefix(f"{name}."): v for k, v in state.items() if k.startswith(f"{name}.")}
-    for i in range(len(SIZES) - 2):
-        values[f"layers.{i}.activation.index"] = controls["activation"]
-        if name == "bn":
-            values[f"layers.{i}.norm.momentum"] = controls["momentum"]
-    return values
-
-
 def initial(seed: Tensor, **controls: Tensor) -> State:
     """Both networks begin with the same weights."""
-    start = initialise(_net("bn"), seed, controls["scale"])
-    return {
-        f"{name}.{key}": start.get(key, value)
-        for name in NETS
-        for key, value in _net(name).state_dict().items()
-    }
+    return alike({name: _net(name) for name in NETS}, seed, controls["scale"])
 
 
 def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[str, Tensor]]:
     """One step of gradient descent on the same minibatch, for both networks."""
     data, new, outputs = digits(), {}, {}
-    x, y = data.x_train[rows], data.y_train[rows]  # (m, 64), (m,)
+    batch = data.x_train[rows], data.y_train[rows]  # (m, 64), (m,)
     for name in NETS:
-        values = _values(state, name, controls)
-        learned = [k for k, _ in _net(name).named_parameters()]
-        with torch.enable_grad():
-            values |= {k: values[k].detach().requires_grad_() for k in learned}
-            loss = F.cross_entropy(functional_call(_net(name).train(), values, (x,)), y)
-            gradients = torch.autograd.grad(loss, [values[k] for k in learned])
-        values |= {
-            k: values[k].detach() - controls["lr"] * g
-            for k, g in zip(learned, gradients, strict=True)
-        }
-        new |= {k: values[k.removeprefix(f"{name}.")].detach() for k in state if k.startswith(name)}
-        outputs[f"{name}_loss"] = loss.detach()
-    return new, outputs
+        own = part(state, name)
+        values = hold(own, controls)
+        new[name], loss = descend(_net(name), own, values, batch, controls["lr"])
+        outputs[f"{name}_loss"] = loss
+    return gather(new), outputs
 
 
 def observe(state: State, **controls: Tensor) -> dict[str, Tensor]:
@@ -73,7 +49,7 @@ def observe(state: State, **controls: Tensor) -> dict[str, Tensor]:
     at = torch.log10(controls["lr"]).reshape(1)
     outputs = {"here": at.expand(2)}
     for name in NETS:
-        logits = functional_call(_net(name).eval(), _values(state, name, controls), (data.x_test,))
+        logits = evaluate(_net(name), part(state, name), controls, data.x_test)
         found = measures.accuracy(logits, data.y_test)
         outputs |= {f"{name}_test": found, f"{name}_at_test": found.reshape(1)}
     outputs["rate"] = at
@@ -108,19 +84,11 @@ LEARNING_RATE = Simulation(
         "comparable with the curves once they have made 300 steps from scale 1 in batches of 32."
     ),
     controls=(
-        Slider("lr", "learning rate", 0.001, 100, 2.1544347, 1 / 6, scale="log10", format=".3g"),
-        Choice("activation", "activation", ACTIVATIONS, "tanh", restart=True),
-        Slider("batch", "batch size", 2, 256, 32, 1, scale="log2", format="d"),
-        Slider("scale", "initial weight scale", 0.1, 10, 1, 0.1, scale="log10", restart=True),
-        Slider(
-            "momentum",
-            "BN momentum (new batch)",
-            0,
-            1,
-            0.1,
-            0.01,
-            note="old keeps {other}",
-        ),
+        _controls.rate(2.1544347, high=100, step=1 / 6),
+        _controls.activation("tanh"),
+        _controls.batch(32),
+        _controls.scale(1, scale="log10"),
+        _controls.momentum(),
     ),
     compute=None,
     figure=learning_rate(),

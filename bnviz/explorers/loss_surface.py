@@ -9,9 +9,10 @@ from torch.func import grad
 from bnviz.controls import Choice, Slider
 from bnviz.data import digits
 from bnviz.explorer import Binding, Simulation, State
-from bnviz.explorers.landscape import part
+from bnviz.explorers import _controls
+from bnviz.explorers._training import part
 from bnviz.figures.loss_surface import loss_surface
-from bnviz.nets import ACTIVATIONS, MLP, Activation, initialise
+from bnviz.nets import MLP, Activation, initialise
 from bnviz.surface import OPTIMISERS, begin, losses_of, plateaus, slice_of, update
 
 __all__ = ["LOSS_SURFACE"]
@@ -71,7 +72,10 @@ def _losses(values: State, batch: tuple) -> Tensor:
 
 
 def observe(state: State, **controls: Tensor) -> dict[str, Tensor]:
-    """The slice of both networks, their plateaus, and where the marks stand in it."""
+    """The slice of both networks, their plateaus, and where the marks stand in it.
+
+    A loss that overflows is infinite and draws nothing.
+    """
     data = digits()
     x, y = data.x_train[:PROBE], data.y_train[:PROBE]
     unit = torch.linspace(-1, 1, GRID)  # places in the picture
@@ -84,6 +88,7 @@ def observe(state: State, **controls: Tensor) -> dict[str, Tensor]:
         a, b = ({k: v[i] for k, v in ends.items()} for i in (0, 1))
         batch = (x, y, _activation(controls["activation"]))
         z = slice_of(partial(_losses, batch=batch), start, a, b, places)  # (GRID, GRID)
+        z = torch.where(z == z, z, torch.inf)  # the difference of two that overflowed
         flat = plateaus(z, controls["extent"] * 2 / (GRID - 1))
         inner = unit[1:-1].repeat_interleave(GRID - 2)
         outputs |= {
@@ -126,12 +131,12 @@ LOSS_SURFACE = Simulation(
         "twentieth."
     ),
     controls=(
-        Choice("activation", "activation", ACTIVATIONS, "sigmoid", restart=True),
+        _controls.activation("sigmoid"),
         Choice("pair", "plane", ("SGD, momentum", "SGD, Adam", "momentum, Adam"), "SGD, Adam"),
         Slider("extent", "half width (trips)", 0.6, 5, 1, 0.1),
         Slider("lr", "learning rate (SGD)", 0.001, 10, 0.501187, 0.1, scale="log10", format=".3g"),
-        Slider("batch", "batch size", 2, 256, 32, 1, scale="log2", format="d"),
-        Slider("scale", "initial weight scale", 0.5, 10, 2, 0.1, restart=True),
+        _controls.batch(32),
+        _controls.scale(2, low=0.5),
     ),
     compute=None,
     figure=loss_surface(GRID),

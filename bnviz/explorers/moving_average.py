@@ -6,6 +6,7 @@ from torch import Tensor
 from bnviz import prng
 from bnviz.controls import Choice, Slider, Toggle
 from bnviz.explorer import Binding, Explorer
+from bnviz.explorers import _controls
 from bnviz.figures.moving_average import moving_average
 
 __all__ = ["MOVING_AVERAGE", "TRUTHS", "exponential_weights", "true_statistics"]
@@ -115,18 +116,8 @@ MOVING_AVERAGE = Explorer(
     ),
     controls=(
         Choice("truth", "the truth", TRUTHS, "jumps"),
-        Slider(
-            "momentum",
-            "momentum (weight of the new batch)",
-            0.001,
-            1,
-            0.1,
-            0.1,
-            scale="log10",
-            format=".3f",
-            note="old value {other}",
-        ),
-        Slider("batch", "batch size", 2, LARGEST, 16, 1, scale="log2", format="d"),
+        _controls.momentum(low=0.001),
+        _controls.batch(16, high=LARGEST),
         Slider("seed", "stream number", 0, 20, 0, 1, format="d"),
         Toggle("corrected", "correct the start", False),
         Toggle("unbiased", "unbiased variance (÷ m − 1)", True),

@@ -4,15 +4,14 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from torch.func import functional_call
 
 from bnviz import measures
-from bnviz.controls import Choice, Slider, Toggle
 from bnviz.data import digits
 from bnviz.explorer import Binding, Simulation, State
-from bnviz.explorers._training import descend, gather, hold, part
+from bnviz.explorers import _controls
+from bnviz.explorers._training import alike, descend, evaluate, gather, hold, part
 from bnviz.figures.placement import placement
-from bnviz.nets import ACTIVATIONS, MLP, initialise
+from bnviz.nets import MLP
 from bnviz.record import inputs_of
 
 __all__ = ["PLACEMENT"]
@@ -32,8 +31,7 @@ def _net(name: str) -> MLP:
 
 def initial(seed: Tensor, **controls: Tensor) -> State:
     """All begin with the same weights; BN with gamma 1, beta 0, running statistics 0 and 1."""
-    start = initialise(_net("before"), seed, controls["scale"])
-    return gather({n: {k: start.get(k, v) for k, v in _net(n).state_dict().items()} for n in NETS})
+    return alike({name: _net(name) for name in NETS}, seed, controls["scale"])
 
 
 def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[str, Tensor]]:
@@ -53,10 +51,9 @@ def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[st
 def _describe(entered: list[Tensor], left: list[Tensor], activation: Tensor) -> dict[str, Tensor]:
     """What enters the activation of each layer, and what the layer hands on; (DEPTH, ...)."""
     v = torch.stack([a.detach() for a in entered])  # (DEPTH, m, WIDTH)
-    lost = torch.isnan(v.mean((1, 2)))  # a diverged network has no flat share
     described = {
-        "saturated": torch.where(lost, torch.nan, measures.saturated(v.flatten(1), activation)),
-        "dead": torch.where(lost, torch.nan, measures.dead(v, activation)),
+        "saturated": measures.saturated(v.flatten(1), activation),
+        "dead": measures.dead(v, activation),
     }
     for place, tensors in (("in", entered), ("out", left)):
         v = torch.stack([a.detach().flatten() for a in tensors])  # (DEPTH, m * WIDTH)
@@ -70,9 +67,7 @@ def observe(state: State, **controls: Tensor) -> dict[str, Tensor]:
     """Accuracy on the test set in evaluation mode: BN uses its running statistics."""
     data, outputs = digits(), {}
     for name in NETS:
-        logits = functional_call(
-            _net(name).eval(), hold(part(state, name), controls), (data.x_test,)
-        )
+        logits = evaluate(_net(name), part(state, name), controls, data.x_test)
         outputs[f"{name}_test"] = measures.accuracy(logits, data.y_test)
     return outputs
 
@@ -101,22 +96,12 @@ PLACEMENT = Simulation(
         "layer lies where the activation is flat."
     ),
     controls=(
-        Choice("activation", "activation", ACTIVATIONS, "sigmoid", restart=True),
-        Slider("lr", "learning rate", 0.001, 10, 1.0, 0.1, scale="log10", format=".3g"),
-        Slider("batch", "batch size", 4, 256, 32, 1, scale="log2", format="d"),
-        Slider(
-            "momentum",
-            "BN momentum (weight of the new batch)",
-            0,
-            1,
-            0.1,
-            0.01,
-            note="old statistics keep {other}",
-        ),
-        Slider("scale", "initial weight scale", 0.1, 8, 4, 0.1, restart=True),
-        Toggle("hold", "hold γ and β in every BN layer", False),
-        Slider("gamma", "γ", -3, 3, 1, 0.05, switches_on="hold"),
-        Slider("beta", "β", -5, 5, 0, 0.1, switches_on="hold"),
+        _controls.activation("sigmoid"),
+        _controls.rate(1.0),
+        _controls.batch(32, low=4),
+        _controls.momentum(),
+        _controls.scale(4, high=8),
+        *_controls.hold(),
     ),
     compute=None,
     figure=placement(DEPTH, SPANS, BINS),

@@ -10,6 +10,8 @@ from torch.nn import functional as F
 from bnviz.controls import Slider
 from bnviz.data import digits
 from bnviz.explorer import Binding, Simulation, State
+from bnviz.explorers import _controls
+from bnviz.explorers._training import descend, hold
 from bnviz.figures.train_eval import train_eval
 from bnviz.nets import MLP, initialise
 from bnviz.record import inputs_of
@@ -30,8 +32,8 @@ def _net() -> MLP:
 
 
 def _with_momentum(state: State, momentum: Tensor) -> State:
-    own = {f"layers.{i}.norm.momentum": momentum for i in range(len(_net().layers))}
-    return {k: v for k, v in state.items() if not k.startswith("last.")} | own
+    own = {k: v for k, v in state.items() if not k.startswith("last.")}
+    return hold(own, {"momentum": momentum})
 
 
 def initial(seed: Tensor, **controls: Tensor) -> State:
@@ -46,20 +48,13 @@ def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[st
     """One step of gradient descent; then the probe takes the place of the batch's first image."""
     data = digits()
     x = data.x_train[rows]  # (m, 64)
-    learned = [name for name, _ in _net().named_parameters()]
-    values = _with_momentum(state, controls["momentum"])
-    with torch.enable_grad():
-        values |= {k: values[k].detach().requires_grad_() for k in learned}
-        logits = functional_call(_net().train(), values, (x,))
-        loss = F.cross_entropy(logits, data.y_train[rows])
-        gradients = torch.autograd.grad(loss, [values[k] for k in learned])
+    own = {k: v for k, v in state.items() if not k.startswith("last.")}
+    batch = x, data.y_train[rows]
+    new, loss = descend(_net(), own, hold(own, controls), batch, controls["lr"])
     first = torch.ones_like(rows).cumsum(0) == 1  # by a mask: the trace keeps a free batch size
     seen, last = _in_a_batch(state, torch.where(first.unsqueeze(1), data.x_test[PROBE], x))
-    new = {k: values[k].detach() if k in values else state[k] for k in state}
-    for name, gradient in zip(learned, gradients, strict=True):
-        new[name] = new[name] - controls["lr"] * gradient
     new |= {"last.mean": last[0], "last.var": last[1], "last.logits": seen[0]}
-    return new, {"train_loss": loss.detach()}
+    return new, {"train_loss": loss}
 
 
 def _in_a_batch(state: State, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
@@ -146,19 +141,9 @@ TRAIN_EVAL = Simulation(
         "axis is drawn at its end."
     ),
     controls=(
-        Slider("batch", "batch size", 2, 256, 32, 1, scale="log2", format="d"),
-        Slider(
-            "momentum",
-            "BN momentum (weight of the new batch)",
-            0.001,
-            1,
-            0.1,
-            0.1,
-            scale="log10",
-            format=".3f",
-            note="old value {other}",
-        ),
-        Slider("lr", "learning rate", 0.001, 3.1622777, 0.1, 0.1, scale="log10", format=".3g"),
+        _controls.batch(32),
+        _controls.momentum(low=0.001),
+        _controls.rate(0.1, high=3.1622777),
         Slider("shift", "test images brighter by", 0, 2, 0, 0.1, format=".1f"),
     ),
     compute=None,

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from bnviz import theme
+from bnviz.figures.parts import pale
 
 __all__ = ["accuracy_by_depth", "accuracy_by_rate", "weight_norms"]
 
@@ -111,13 +112,12 @@ def _law(fig, result, lr, row) -> None:
 def _band(fig, x, columns, label, colour, dash, row, markers=False) -> None:
     """A band from the smallest to the largest of the seeds, and a line through the medians."""
     low, middle, high = zip(*columns, strict=True)
-    r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     fig.add_scatter(
         x=[*x, *reversed(x)],
         y=[*low, *reversed(high)],
         mode="lines",
         fill="toself",
-        fillcolor=f"rgba({r},{g},{b},0.18)",
+        fillcolor=pale(colour, 0.18),
         line={"width": 0, "color": colour},
         hoverinfo="skip",
         row=row,

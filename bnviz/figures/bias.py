@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bnviz import theme
-from bnviz.figures.parts import as_dict, centres, note
+from bnviz.figures.parts import as_dict, centres, note, suffix
 
 __all__ = ["bias"]
 
@@ -24,7 +24,7 @@ def bias(bins: tuple[float, float, int], along: tuple[float, float, int]) -> dic
     layout: dict = {"annotations": []}
     for uid, title, colour, domain, k in histograms:
         layout |= _axes(k, domain, _ABOVE, (low, high), [0, 0.75])
-        layout[f"yaxis{_suffix(k)}"] |= {"showticklabels": False, "showgrid": False}
+        layout[f"yaxis{suffix(k)}"] |= {"showticklabels": False, "showgrid": False}
         fig.add_scatter(
             x=centres(low, high, n),
             y=np.zeros(n),
@@ -32,8 +32,8 @@ def bias(bins: tuple[float, float, int], along: tuple[float, float, int]) -> dic
             fill="tozeroy",
             uid=uid,
             name=title,
-            xaxis=f"x{_suffix(k)}",
-            yaxis=f"y{_suffix(k)}",
+            xaxis=f"x{suffix(k)}",
+            yaxis=f"y{suffix(k)}",
             line={"color": colour, "width": 1.5},
             hovertemplate="%{x:.2f}: density %{y:.2f}<extra></extra>",
         )
@@ -66,24 +66,20 @@ def _beside(text: str, colour: str, x: float, y: float, xanchor: str, yanchor: s
     return note(("━ ━ " if text == "with BN" else "━━ ") + text, x, y, xanchor, yanchor, colour)
 
 
-def _suffix(k: int) -> str:
-    return "" if k == 1 else str(k)
-
-
 def _axes(k: int, domain, rows, span, heights) -> dict:
     return {
-        f"xaxis{_suffix(k)}": {
+        f"xaxis{suffix(k)}": {
             "domain": list(domain),
-            "anchor": f"y{_suffix(k)}",
+            "anchor": f"y{suffix(k)}",
             "range": list(span),
             "dtick": 5 if span[1] > 5 else 2,
             "tickangle": 0,
             "fixedrange": True,
             "zeroline": True,
         },
-        f"yaxis{_suffix(k)}": {
+        f"yaxis{suffix(k)}": {
             "domain": list(rows),
-            "anchor": f"x{_suffix(k)}",
+            "anchor": f"x{suffix(k)}",
             "range": heights,
             "nticks": 5,
             "fixedrange": True,

@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bnviz import theme
-from bnviz.figures.parts import as_dict, centres, note
+from bnviz.figures.parts import as_dict, centres, curve, note, suffix, time_axis
 
 __all__ = ["COLUMNS", "channels"]
 
@@ -34,7 +34,7 @@ def channels(widths: tuple[int, int], low: float, high: float, bins: int) -> dic
     for i, (width, rows) in enumerate(zip(widths, _ROWS, strict=True), start=1):
         for c, (name, _) in enumerate(COLUMNS):
             layout |= _axes(k, _LOOKS[name][2], rows, (low, high), width, i)
-            layout[f"yaxis{_suffix(k)}"] |= _channel_names(i) if c == 0 else {}
+            layout[f"yaxis{suffix(k)}"] |= _channel_names(i) if c == 0 else {}
             _panel(fig, name, i, k, centres(low, high, bins), width)
             k += 1
     for name, title in COLUMNS:
@@ -58,19 +58,15 @@ def channels(widths: tuple[int, int], low: float, high: float, bins: int) -> dic
     return as_dict(fig)
 
 
-def _suffix(k: int) -> str:
-    return "" if k == 1 else str(k)
-
-
 def _channel_names(layer: int) -> dict:
     return {"showticklabels": True, "title": {"text": f"layer {layer}, channel"}}
 
 
 def _axes(k, domain, rows, span, width: int, layer: int) -> dict:
     return {
-        f"xaxis{_suffix(k)}": {
+        f"xaxis{suffix(k)}": {
             "domain": list(domain),
-            "anchor": f"y{_suffix(k)}",
+            "anchor": f"y{suffix(k)}",
             "range": list(span),
             "tickvals": [-5, 0, 5],
             "tickangle": 0,
@@ -78,9 +74,9 @@ def _axes(k, domain, rows, span, width: int, layer: int) -> dict:
             "fixedrange": True,
             "zeroline": True,
         },
-        f"yaxis{_suffix(k)}": {
+        f"yaxis{suffix(k)}": {
             "domain": list(rows),
-            "anchor": f"x{_suffix(k)}",
+            "anchor": f"x{suffix(k)}",
             "range": [0.5, width + 0.5],
             "tickvals": list(range(1, width + 1)),
             "showticklabels": False,
@@ -93,7 +89,7 @@ def _axes(k, domain, rows, span, width: int, layer: int) -> dict:
 
 def _panel(fig, name: str, layer: int, k: int, values, width: int) -> None:
     title = dict(COLUMNS)[name]
-    place = {"xaxis": f"x{_suffix(k)}", "yaxis": f"y{_suffix(k)}"}
+    place = {"xaxis": f"x{suffix(k)}", "yaxis": f"y{suffix(k)}"}
     rows = list(range(1, width + 1))
     fig.add_heatmap(
         x=values,
@@ -123,32 +119,12 @@ def _panel(fig, name: str, layer: int, k: int, values, width: int) -> None:
 
 def _time_axes(k: int, domain, more: dict) -> dict:
     return {
-        f"xaxis{k}": {
-            "domain": list(domain),
-            "anchor": f"y{k}",
-            "range": [0, 240],
-            "fixedrange": True,
-            "showgrid": False,
-            "zeroline": False,
-            "nticks": 4,
-            "tickangle": 0,
-            "ticks": "outside",
-            "title": {"text": "training step"},
-        },
+        f"xaxis{k}": time_axis(k, domain),
         f"yaxis{k}": {"domain": list(_LOWEST), "anchor": f"x{k}", "fixedrange": True} | more,
     }
 
 
 def _curves(fig, what: str, k: int) -> None:
     for uid, label, colour, dash in _CURVES:
-        fig.add_scatter(
-            x=[],
-            y=[],
-            mode="lines",
-            uid=f"{uid}-{what}",
-            name=f"{what} {label}",
-            xaxis=f"x{k}",
-            yaxis=f"y{k}",
-            line={"color": colour, "width": 2, "dash": dash},
-            hovertemplate=f"step %{{x:.0f}}: %{{y:.2f}}<extra>{label}</extra>",
-        )
+        line = {"color": colour, "width": 2, "dash": dash}
+        fig.add_scatter(**curve(f"{uid}-{what}", k, line, f"{what} {label}", label))

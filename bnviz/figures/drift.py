@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bnviz import theme
-from bnviz.figures.parts import as_dict, centres, note
+from bnviz.figures.parts import as_dict, centres, curve, note, pale, suffix, time_axis
 
 __all__ = ["drift"]
 
@@ -51,26 +51,6 @@ def _part(column: tuple, part: tuple[float, float]) -> list[float]:
     return [left + (right - left) * p for p in part]
 
 
-def _suffix(k: int) -> str:
-    """Axis 1 is called x, axis 2 x2, ..."""
-    return "" if k == 1 else str(k)
-
-
-def _time_axis(domain: list[float], anchor: str, show: bool) -> dict:
-    return {
-        "domain": domain,
-        "anchor": anchor,
-        "range": [0, 240],
-        "showticklabels": show,
-        "fixedrange": True,
-        "showgrid": False,
-        "zeroline": False,
-        "nticks": 4,
-        "tickangle": 0,
-        "ticks": "outside" if show else "",
-    }
-
-
 def _values_axis(domain, anchor: str, span: tuple[float, float], show: bool) -> dict:
     return {
         "domain": list(domain),
@@ -90,7 +70,7 @@ def _layer_row(fig, layout, column, i, depth, k, bins) -> None:
     uid, label, colour, scale, (left, _) = column
     height = (_LAYERS[1] - _LAYERS[0] - _GAP * (depth - 1)) / depth
     top = _LAYERS[1] - i * (height + _GAP)
-    heat, now, values = _suffix(k), _suffix(k + 1), centres(low, high, n)
+    heat, now, values = suffix(k), suffix(k + 1), centres(low, high, n)
     fig.add_heatmap(
         x=[],
         y=values,
@@ -118,7 +98,7 @@ def _layer_row(fig, layout, column, i, depth, k, bins) -> None:
         hovertemplate="pre-activation %{y:.1f}: density %{x:.2f}<extra></extra>",
     )
     layout[f"yaxis{heat}"] = _values_axis((top - height, top), f"x{heat}", (low, high), left == 0)
-    layout[f"xaxis{heat}"] = _time_axis(_part(column, _OVER_TIME), f"y{heat}", i == depth - 1)
+    layout[f"xaxis{heat}"] = time_axis(k, _part(column, _OVER_TIME), show=i == depth - 1, title="")
     layout[f"xaxis{now}"] = {
         "domain": _part(column, _NOW),
         "anchor": f"y{heat}",
@@ -161,22 +141,11 @@ def _saturation(fig, layout, column, depth, k) -> None:
 def _track(fig, layout, column, k, span) -> None:
     """Median and band of the chosen unit over training."""
     uid, label, colour, _, (left, right) = column
-    shade = "rgba({},{},{},0.3)".format(*(int(colour[i : i + 2], 16) for i in (1, 3, 5)))
     for share, width, fill in ((15, 0.8, None), (85, 0.8, "tonexty"), (50, 2, None)):
-        fig.add_scatter(
-            x=[],
-            y=[],
-            mode="lines",
-            uid=f"{uid}-p{share}",
-            xaxis=f"x{k}",
-            yaxis=f"y{k}",
-            line={"color": colour, "width": width},
-            fill=fill,
-            fillcolor=shade,
-            name=f"{share}th percentile {label}",
-            hovertemplate=f"step %{{x:.0f}}: %{{y:.2f}}<extra>{share}th percentile</extra>",
-        )
-    layout[f"xaxis{k}"] = _time_axis([left, right], f"y{k}", show=False)
+        line, called = {"color": colour, "width": width}, f"{share}th percentile"
+        trace = curve(f"{uid}-p{share}", k, line, f"{called} {label}", called)
+        fig.add_scatter(**trace, fill=fill, fillcolor=pale(colour, 0.3))
+    layout[f"xaxis{k}"] = time_axis(k, (left, right), show=False)
     layout[f"yaxis{k}"] = _values_axis(_TRACK, f"x{k}", span, left == 0)
     layout["annotations"].append(note("<b>one unit</b>", left, _TRACK[1], "left", "bottom"))
 
@@ -187,20 +156,10 @@ def _curves(fig, layout, c, k) -> None:
     left, right = _COLUMNS[c][4]
     for uid, label, colour, *_ in _COLUMNS:
         for what in ("train", "test") if c else ("loss",):
-            dash = "dot" if what == "train" else "solid"
-            fig.add_scatter(
-                x=[],
-                y=[],
-                mode="lines",
-                uid=f"{uid}-{what}",
-                name=f"{what} {label}",
-                xaxis=f"x{k}",
-                yaxis=f"y{k}",
-                line={"color": colour, "width": 1.2 if what == "train" else 2, "dash": dash},
-                hovertemplate=f"step %{{x:.0f}}: %{{y:.2f}}<extra>{what} {label}</extra>",
-            )
-    layout[f"xaxis{k}"] = _time_axis([left, right], f"y{k}", show=True)
-    layout[f"xaxis{k}"]["title"] = {"text": "training step"}
+            width, dash = (1.2, "dot") if what == "train" else (2, "solid")
+            line = {"color": colour, "width": width, "dash": dash}
+            fig.add_scatter(**curve(f"{uid}-{what}", k, line, f"{what} {label}"))
+    layout[f"xaxis{k}"] = time_axis(k, (left, right))
     layout[f"yaxis{k}"] = {
         "domain": list(_CURVES),
         "anchor": f"x{k}",

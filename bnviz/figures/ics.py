@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 
 from bnviz import theme
-from bnviz.figures.parts import as_dict, note
+from bnviz.figures.parts import as_dict, curve, note, suffix, time_axis
 
 __all__ = ["ics"]
 
@@ -35,10 +35,11 @@ def ics() -> dict:
     height = (1 - _GAP * len(_ROWS)) / len(_ROWS) + _GAP / len(_ROWS)
     layout: dict = {"annotations": []}
     for row, (output, heading, axis) in enumerate(_ROWS):
-        k, top = "" if row == 0 else str(row + 1), 1 - row * (height + _GAP)
+        k, top = suffix(row + 1), 1 - row * (height + _GAP)
         for uid, label, colour, dash, width in _NETS:
             line = {"color": colour, "width": width, "dash": dash}
-            _curve(fig, f"{uid}-{output}", label, line, k, first=row == 0)
+            trace = curve(f"{uid}-{output}", row + 1, line, label, number=".3g")
+            fig.add_scatter(**trace, showlegend=row == 0)
         layout[f"yaxis{k}"] = {
             "domain": [max(0, top - height), top],
             "anchor": f"x{k}",
@@ -46,7 +47,8 @@ def ics() -> dict:
             "zeroline": False,
             **axis,
         }
-        layout[f"xaxis{k}"] = _steps(f"y{k}", last=row == len(_ROWS) - 1)
+        time = time_axis(row + 1, (0, 1), show=row == len(_ROWS) - 1)
+        layout[f"xaxis{k}"] = time | {"nticks": 5}
         layout["annotations"].append(note(f"<b>{heading}</b>", 0, top, "left", "bottom"))
     fig.update_layout(
         **layout,
@@ -55,32 +57,3 @@ def ics() -> dict:
         legend={"orientation": "h", "x": 0, "y": 1.035, "yanchor": "bottom"},
     )
     return as_dict(fig)
-
-
-def _curve(fig, uid, label, line, k, first) -> None:
-    fig.add_scatter(
-        x=[],
-        y=[],
-        mode="lines",
-        uid=uid,
-        name=label,
-        xaxis=f"x{k}",
-        yaxis=f"y{k}",
-        showlegend=first,
-        line=line,
-        hovertemplate=f"step %{{x:.0f}}: %{{y:.3g}}<extra>{label}</extra>",
-    )
-
-
-def _steps(anchor: str, last: bool) -> dict:
-    return {
-        "anchor": anchor,
-        "range": [0, 240],
-        "showticklabels": last,
-        "fixedrange": True,
-        "showgrid": False,
-        "zeroline": False,
-        "nticks": 5,
-        "ticks": "outside" if last else "",
-        **({"title": {"text": "training step"}} if last else {}),
-    }

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from bnviz import theme
+from bnviz.figures.parts import pale
 
 __all__ = ["ioffe_figure_1"]
 
@@ -119,14 +120,13 @@ def _percentiles(fig, steps, run, colour, row) -> None:
 
 
 def _band(fig, steps, low, high, colour, row) -> None:
-    r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     fig.add_scatter(
         x=[*steps, *reversed(steps)],
         y=[*low, *reversed(high)],
         fill="toself",
         mode="lines",
         line={"width": 0, "color": colour},
-        fillcolor=f"rgba({r},{g},{b},0.2)",
+        fillcolor=pale(colour, 0.2),
         hoverinfo="skip",
         row=row,
         col=1,

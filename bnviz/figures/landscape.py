@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from bnviz import theme
-from bnviz.figures.parts import as_dict, note
+from bnviz.figures.parts import as_dict, curve, note
 
 __all__ = ["Ranges", "landscape"]
 
@@ -53,37 +53,21 @@ def landscape(ratios: tuple[float, ...], ranges: Ranges) -> dict:
                 marker={"size": 6, "color": colour},
                 hovertemplate="%{x:.2f} steps ahead: %{y:.3g}<extra>" + label + "</extra>",
             )
-        for what, axis in (("", "2"), ("change-", "4")):
-            _band(fig, uid, what, axis, label, colour, fill)
-        fig.add_scatter(
-            x=[],
-            y=[],
-            mode="lines",
-            uid=f"{uid}-beta",
-            name=label,
-            xaxis="x5",
-            yaxis="y5",
-            line={"color": colour, "width": 2, "dash": dash},
-            hovertemplate="step %{x:.0f}: %{y:.3g}<extra>" + label + "</extra>",
-        )
+        for what, k in (("", 2), ("change-", 4)):
+            _band(fig, uid, what, k, label, colour, fill)
+        line = {"color": colour, "width": 2, "dash": dash}
+        fig.add_scatter(**curve(f"{uid}-beta", 5, line, label, number=".3g"))
     fig.update_layout(_layout(ranges))
     return as_dict(fig)
 
 
-def _band(fig, uid, what, axis, label, colour, fill) -> None:
+def _band(fig, uid, what, k, label, colour, fill) -> None:
+    line = {"color": colour, "width": 1}
     for end in ("least", "most"):
-        fig.add_scatter(
-            x=[],
-            y=[],
-            mode="lines",
-            uid=f"{uid}-{what}{end}",
-            name=f"{end} {label}",
-            xaxis=f"x{axis}",
-            yaxis=f"y{axis}",
-            line={"color": colour, "width": 1},
-            hovertemplate=f"step %{{x:.0f}}: %{{y:.3g}}<extra>{end} on the line, {label}</extra>",
-            **({"fill": "tonexty", "fillcolor": fill} if end == "most" else {}),
-        )
+        called = f"{end} on the line, {label}"
+        trace = curve(f"{uid}-{what}{end}", k, line, f"{end} {label}", called, ".3g")
+        filled = {"fill": "tonexty", "fillcolor": fill} if end == "most" else {}
+        fig.add_scatter(**trace, **filled)
 
 
 def _layout(ranges: Ranges) -> dict:

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from bnviz import theme
 from bnviz.experiments import load
-from bnviz.figures.parts import as_dict, note
+from bnviz.figures.parts import as_dict, curve, note, pale
 
 __all__ = ["learning_rate"]
 
@@ -70,7 +70,6 @@ def _stored(fig, sweep, activation, uid, label, colour) -> None:
     """A band from the worst seed to the best, and the median."""
     rates = np.log10(sweep["rates"]).round(4)
     curves = sweep["curves"][f"{activation}-{uid}"]
-    r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     for edge in ("min", "max", "median"):
         middle = edge == "median"
         fig.add_scatter(
@@ -81,7 +80,7 @@ def _stored(fig, sweep, activation, uid, label, colour) -> None:
             xaxis="x3",
             yaxis="y3",
             fill="tonexty" if edge == "max" else "none",
-            fillcolor=f"rgba({r},{g},{b},0.16)",
+            fillcolor=pale(colour, 0.16),
             line={
                 "color": colour,
                 "width": 1.8 if middle else 0,
@@ -95,18 +94,9 @@ def _stored(fig, sweep, activation, uid, label, colour) -> None:
 
 def _now(fig, uid, label, colour) -> None:
     dash = "dash" if uid == "plain" else "solid"
-    for what, axis, shown in (("loss", "", ".2f"), ("test", "2", ".1%")):
-        fig.add_scatter(
-            x=[],
-            y=[],
-            mode="lines",
-            uid=f"{uid}-{what}",
-            name=f"{what} {label}",
-            xaxis=f"x{axis}",
-            yaxis=f"y{axis}",
-            line={"color": colour, "width": 1.6, "dash": dash if what == "test" else "solid"},
-            hovertemplate=f"step %{{x:.0f}}: %{{y:{shown}}}<extra>{label}</extra>",
-        )
+    for what, k, shown in (("loss", 1, ".2f"), ("test", 2, ".1%")):
+        line = {"color": colour, "width": 1.6, "dash": dash if what == "test" else "solid"}
+        fig.add_scatter(**curve(f"{uid}-{what}", k, line, f"{what} {label}", label, shown))
     fig.add_scatter(
         x=[0.0], y=[None], mode="markers", uid=f"{uid}-now", xaxis="x3", yaxis="y3",
         marker={"color": colour, "size": 13, "symbol": "diamond" if uid == "plain" else "circle",

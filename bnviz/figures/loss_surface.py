@@ -4,13 +4,13 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bnviz import theme
-from bnviz.figures.parts import as_dict, note
+from bnviz.figures.parts import as_dict, curve, note
 
 __all__ = ["loss_surface"]
 
 _COLUMNS = (
-    ("plain", "without BN", theme.PLAIN, (0.0, 0.47), ("", "3")),
-    ("bn", "with BN", theme.BN, (0.53, 1.0), ("2", "4")),
+    ("plain", "without BN", theme.PLAIN, (0.0, 0.47), ("", 3)),
+    ("bn", "with BN", theme.BN, (0.53, 1.0), ("2", 4)),
 )
 _DASHES = (("sgd", "SGD", "solid"), ("momentum", "momentum", "dash"), ("adam", "Adam", "dot"))
 _UP, _DOWN = (0.42, 0.97), (0.0, 0.27)
@@ -24,17 +24,8 @@ def loss_surface(n: int) -> dict:
     for uid, label, colour, across, (top, bottom) in _COLUMNS:
         _slice(fig, uid, label, colour, unit, top)
         for name, optimiser, dash in _DASHES:
-            fig.add_scatter(
-                x=[],
-                y=[],
-                mode="lines",
-                uid=f"{uid}-{name}",
-                name=f"{optimiser} {label}",
-                xaxis=f"x{bottom}",
-                yaxis=f"y{bottom}",
-                line={"color": colour, "width": 1.8, "dash": dash},
-                hovertemplate=f"step %{{x:.0f}}: %{{y:.2f}}<extra>{optimiser} {label}</extra>",
-            )
+            line = {"color": colour, "width": 1.8, "dash": dash}
+            fig.add_scatter(**curve(f"{uid}-{name}", bottom, line, f"{optimiser} {label}"))
         bare = {"range": [-1.05, 1.05], "fixedrange": True, "showgrid": False, "zeroline": False}
         bare |= {"showticklabels": False, "ticks": ""}
         layout[f"xaxis{top}"] = {"domain": across, "anchor": f"y{top}", **bare}

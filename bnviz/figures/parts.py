@@ -9,7 +9,7 @@ import base64
 import numpy as np
 import plotly.graph_objects as go
 
-__all__ = ["as_dict", "centres", "note"]
+__all__ = ["as_dict", "centres", "curve", "note", "pale", "suffix", "time_axis"]
 
 
 def as_dict(fig: go.Figure) -> dict:
@@ -48,4 +48,57 @@ def note(text, x, y, xanchor, yanchor, colour=None) -> dict:
         "yanchor": yanchor,
         "showarrow": False,
         **font,
+    }
+
+
+def suffix(k: int) -> str:
+    """How plotly counts axes: x, x2, x3, ..."""
+    return "" if k == 1 else str(k)
+
+
+def pale(colour: str, opacity: float) -> str:
+    """A colour that lets through what lies under it, for bands.
+
+    >>> pale("#ff8000", 0.3)
+    'rgba(255,128,0,0.3)'
+    """
+    r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({r},{g},{b},{opacity})"
+
+
+def time_axis(k: int, domain, *, show: bool = True, title: str = "training step") -> dict:
+    """The x axis number k, which counts training steps; unless shown, it is bare."""
+    axis = {
+        "domain": list(domain),
+        "anchor": f"y{suffix(k)}",
+        "range": [0, 240],
+        "fixedrange": True,
+        "showgrid": False,
+        "zeroline": False,
+        "nticks": 4,
+        "tickangle": 0,
+        "ticks": "outside" if show else "",
+        "showticklabels": show,
+    }
+    return axis | ({"title": {"text": title}} if show and title else {})
+
+
+def curve(uid: str, k: int, line: dict, name: str, hover: str = "", number: str = ".2f") -> dict:
+    """A scatter trace on the axes number k, to which every training step appends a value.
+
+    Args:
+        uid, k, line: of the trace; `line` holds colour, width and dash.
+        name: what it is called; `hover`, unless empty, is shorter.
+        number: format of its values.
+    """
+    return {
+        "x": [],
+        "y": [],
+        "mode": "lines",
+        "uid": uid,
+        "name": name,
+        "xaxis": f"x{suffix(k)}",
+        "yaxis": f"y{suffix(k)}",
+        "line": line,
+        "hovertemplate": f"step %{{x:.0f}}: %{{y:{number}}}<extra>{hover or name}</extra>",
     }

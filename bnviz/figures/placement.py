@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bnviz import theme
-from bnviz.figures.parts import as_dict, centres, note
+from bnviz.figures.parts import as_dict, centres, curve, note, suffix, time_axis
 
 __all__ = ["NETS", "placement"]
 
@@ -55,15 +55,11 @@ def _row(depth: int, layer: int, net: int) -> tuple[float, float]:
     return top - height, top
 
 
-def _suffix(k: int) -> str:
-    return "" if k == 1 else str(k)
-
-
 def _row_axes(k: int, domain, rows, span, show: bool) -> dict:
     return {
-        f"xaxis{_suffix(k)}": {
+        f"xaxis{suffix(k)}": {
             "domain": list(domain),
-            "anchor": f"y{_suffix(k)}",
+            "anchor": f"y{suffix(k)}",
             "range": list(span),
             "tickvals": [-4, -2, 0, 2, 4],
             "showticklabels": show,
@@ -71,9 +67,9 @@ def _row_axes(k: int, domain, rows, span, show: bool) -> dict:
             "showgrid": True,
             "zeroline": True,
         },
-        f"yaxis{_suffix(k)}": {
+        f"yaxis{suffix(k)}": {
             "domain": list(rows),
-            "anchor": f"x{_suffix(k)}",
+            "anchor": f"x{suffix(k)}",
             "range": [0, _HIGHEST],
             "showticklabels": False,
             "fixedrange": True,
@@ -92,8 +88,8 @@ def _ridge(fig, net, place: str, layer: int, values, k: int) -> None:
         mode="lines",
         fill="tozeroy",
         uid=f"{uid}-{place}-{layer}",
-        xaxis=f"x{_suffix(k)}",
-        yaxis=f"y{_suffix(k)}",
+        xaxis=f"x{suffix(k)}",
+        yaxis=f"y{suffix(k)}",
         line={"color": colour, "width": 1.5},
         name=f"layer {layer} {label}, {what}",
         hovertemplate="value %{x:.1f}: density %{y:.2f}<extra></extra>",
@@ -108,31 +104,11 @@ def _label(layout: dict, net, rows) -> None:
 
 
 def _loss(fig, layout: dict, k: int) -> None:
-    layout[f"xaxis{k}"] = {
-        "domain": [0, 0.485],
-        "anchor": f"y{k}",
-        "range": [0, 240],
-        "fixedrange": True,
-        "showgrid": False,
-        "zeroline": False,
-        "nticks": 4,
-        "tickangle": 0,
-        "ticks": "outside",
-        "title": {"text": "training step"},
-    }
+    layout[f"xaxis{k}"] = time_axis(k, (0, 0.485))
     layout[f"yaxis{k}"] = _below(k, {"range": [0, 3.2], "nticks": 4})
     for uid, label, colour, dash, _ in NETS:
-        fig.add_scatter(
-            x=[],
-            y=[],
-            mode="lines",
-            uid=f"{uid}-loss",
-            name=f"loss {label}",
-            xaxis=f"x{k}",
-            yaxis=f"y{k}",
-            line={"color": colour, "width": 2, "dash": dash},
-            hovertemplate=f"step %{{x:.0f}}: %{{y:.2f}}<extra>{label}</extra>",
-        )
+        line = {"color": colour, "width": 2, "dash": dash}
+        fig.add_scatter(**curve(f"{uid}-loss", k, line, f"loss {label}", label))
     layout["annotations"].append(_title("loss", 0))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bnviz import theme
-from bnviz.figures.parts import as_dict, note
+from bnviz.figures.parts import as_dict, curve, note
 
 __all__ = ["train_eval"]
 
@@ -35,15 +35,8 @@ def _losses(fig: go.Figure) -> None:
     shown = {"batch": "train", "running": "running", "population": "population"}
     for way, uid in shown.items():
         label, colour, dash, *_ = _WAYS[way]
-        fig.add_scatter(
-            x=[],
-            y=[],
-            mode="lines",
-            uid=f"{uid}-loss",
-            name=label,
-            line={"color": colour, "width": 1.5 if way == "batch" else 2.2, "dash": dash},
-            hovertemplate=f"step %{{x:.0f}}: %{{y:.2f}}<extra>{label}</extra>",
-        )
+        line = {"color": colour, "width": 1.5 if way == "batch" else 2.2, "dash": dash}
+        fig.add_scatter(**curve(f"{uid}-loss", 1, line, label))
 
 
 def _probe(fig: go.Figure, image: list[list[float]]) -> None:

@@ -1,0 +1,45 @@
+"""What the fuzzing tests feed to functions, and what a function may do about it."""
+
+import numpy as np
+import torch
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+steady = settings(derandomize=True, max_examples=60)
+few = settings(derandomize=True, max_examples=25)
+
+DTYPES = st.sampled_from([np.float64, np.float32, np.float16, np.int64, np.bool_, np.complex128])
+SHAPES = array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=4)
+ANYTHING = DTYPES.flatmap(lambda dtype: arrays(dtype, SHAPES))
+JUNK = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.just([1.0]),
+    st.sampled_from([10**400, -(10**400), 1j, b"1", np.float32(1), np.float64(1), np.ones(2)]),
+)  # fmt: skip
+DOCUMENTED = (TypeError, ValueError)
+TENSORS = ANYTHING.map(lambda a: torch.from_numpy(a.copy()))
+# one in four is no tensor at all
+WHATEVER = st.one_of(TENSORS, TENSORS, TENSORS, JUNK)
+
+
+def answer(function, *args, **options):
+    """What a function gives; None if it raises an error of a documented kind."""
+    try:
+        return function(*args, **options)
+    except DOCUMENTED:
+        return None
+
+
+def floats(shape, limit: float = 9.0, dtype=np.float32):
+    """Tensors of one shape, finite unless the limit is infinite."""
+    bounds = {} if np.isinf(limit) else {"min_value": -limit, "max_value": limit}
+    width = {np.float32: 32, np.float64: 64}[dtype]
+    elements = st.floats(width=width, **bounds)
+    return arrays(dtype, shape, elements=elements).map(torch.from_numpy)
+
+
+def usable(v, *axes) -> bool:
+    """Whether v is a tensor of floating-point numbers with so many axes, or such lengths."""
+    if not isinstance(v, torch.Tensor) or not v.is_floating_point() or v.ndim != len(axes):
+        return False
+    return all(n == axis if axis else n > 0 for n, axis in zip(v.shape, axes, strict=True))
