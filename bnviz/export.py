@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from bnviz.explorer import Explorer, Simulation, State
+from bnviz.tidy import tidy
 
 __all__ = ["Layout", "export", "export_graph", "graph_names", "layout_of"]
 
@@ -127,7 +128,7 @@ def _graph(function: Callable[..., State], inputs: dict[str, Tensor]) -> bytes:
         decomposition_table=core_aten_decompositions(),
         _allow_non_fake_inputs=True,  # the data that a function closes over
     )(*args)
-    _drop_detours(traced)
+    tidy(traced)
 
     batch = torch.export.Dim("batch", min=2, max=LARGEST_BATCH)
     shapes = tuple({0: batch} if name == "rows" else None for name in inputs)
@@ -164,16 +165,6 @@ def _check(graph: bytes, inputs: dict[str, Tensor], expected: dict[str, Tensor])
             )
 
 
-def _drop_detours(traced: torch.fx.GraphModule) -> None:
-    """Take out what only autograd needed, and what nothing uses: the export is much faster."""
-    aten = torch.ops.aten
-    for node in traced.graph.nodes:
-        if node.target in (aten.detach.default, aten.alias.default):
-            node.replace_all_uses_with(node.args[0])
-    traced.graph.eliminate_dead_code()
-    traced.recompile()
-
-
 def _simplified(model: bytes) -> bytes:
     """The graph after onnxruntime's basic passes, which use nothing but standard operators."""
     import onnx
@@ -186,11 +177,33 @@ def _simplified(model: bytes) -> bytes:
         options.optimized_model_filepath = f"{folder}/graph.onnx"
         ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         simple = onnx.load(options.optimized_model_filepath)
+    _split_at_once(simple.graph)
     used = {node.domain for node in simple.graph.node}
     operators = [entry for entry in simple.opset_import if entry.domain in used]
     del simple.opset_import[:]
     simple.opset_import.extend(operators)
     return _stripped(simple)
+
+
+def _split_at_once(graph) -> None:
+    """One Split in place of a sequence from which every part is taken by a node of its own."""
+    from onnx import helper, numpy_helper
+
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for split in [node for node in graph.node if node.op_type == "SplitToSequence"]:
+        takers = [node for node in graph.node if split.output[0] in node.input]
+        parts = {int(numpy_helper.to_array(constants[node.input[1]])): node for node in takers}
+        names = [f"{split.output[0]}_{k}" for k in range(constants[split.input[1]].dims[0])]
+        for k, node in parts.items():
+            names[k] = node.output[0]
+        at = list(graph.node).index(split)
+        for node in (split, *takers):
+            graph.node.remove(node)
+        whole = helper.make_node("Split", split.input, names, name=split.name, axis=0)
+        graph.node.insert(at, whole)
+    used = {name for node in graph.node for name in node.input}
+    for name in constants.keys() - used:
+        graph.initializer.remove(constants[name])
 
 
 @contextlib.contextmanager

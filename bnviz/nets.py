@@ -70,15 +70,15 @@ class BatchNorm(nn.Module):
             raise ValueError(
                 f"expected (m, {self.features}) or (m, {self.features}, h, w), got {tuple(x.shape)}"
             )
-        column = (1, -1) + (1,) * (x.ndim - 2)  # lines (d,) up with the second axis of x
         if self.training:
-            mean, var = self._batch_statistics(x)
+            centred, var = self._centred(x)
         else:
-            mean, var = self.running_mean, self.running_var
-        x_hat = (x - mean.view(column)) * torch.rsqrt(var + self.eps).view(column)
-        return self.weight.view(column) * x_hat + self.bias.view(column)
+            centred, var = x - _column(self.running_mean, x), self.running_var
+        x_hat = centred * _column(torch.rsqrt(var + self.eps), x)
+        return _column(self.weight, x) * x_hat + _column(self.bias, x)
 
-    def _batch_statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _centred(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """x - mu_B and var_B; the running statistics move."""
         axes = (0, *range(2, x.ndim))
         n = x.numel() // x.shape[1]
         if n < 2:
@@ -87,11 +87,17 @@ class BatchNorm(nn.Module):
                 "use a larger batch, or eval() to normalise with the running statistics"
             )
         mean = x.mean(axes)  # (d,)
-        var = ((x - x.mean(axes, keepdim=True)) ** 2).mean(axes)  # (d,), biased: divided by n
+        centred = x - _column(mean, x)
+        var = (centred**2).mean(axes)  # (d,), biased: divided by n
         self.running_mean = torch.lerp(self.running_mean, mean.detach(), self.momentum)
         unbiased = var.detach() * (n / (n - 1))
         self.running_var = torch.lerp(self.running_var, unbiased, self.momentum)
-        return mean, var
+        return centred, var
+
+
+def _column(v: Tensor, x: Tensor) -> Tensor:
+    """v, (d,), lined up with the second axis of x, (m, d) or (m, d, h, w)."""
+    return v if x.ndim == 2 else v[:, None, None]
 
 
 class Activation(nn.Module):

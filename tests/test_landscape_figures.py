@@ -17,7 +17,7 @@ from bnviz.data import digits
 from bnviz.experiments import get, load
 from bnviz.experiments.landscapes import small_vgg
 from bnviz.explorers import landscape, landscape_linear, loss_surface, regularisation
-from bnviz.explorers._training import part
+from bnviz.functional import part
 from bnviz.landscape import DeepLinear, call, in_double, line_search
 from bnviz.nets import MLP, Activation, initialise
 

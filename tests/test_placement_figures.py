@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from bnviz import explorers, measures
 from bnviz.data import digits
 from bnviz.explorers import bias as bias_module
-from bnviz.explorers._training import part
+from bnviz.functional import part
 from bnviz.nets import ACTIVATIONS
 from bnviz.prng import Shuffler
 

@@ -12,8 +12,8 @@ from torch.nn.functional import cross_entropy
 from bnviz.controls import Slider
 from bnviz.data import digits
 from bnviz.explorer import Simulation, State
-from bnviz.explorers._training import descend
 from bnviz.export import export
+from bnviz.functional import descend
 from bnviz.nets import MLP, initialise
 from bnviz.prng import Shuffler
 

@@ -10,8 +10,8 @@ from bnviz.convnet import CNN
 from bnviz.data import digits
 from bnviz.explorer import Binding, Simulation, State
 from bnviz.explorers import _controls
-from bnviz.explorers._training import alike, descend, evaluate, gather, hold, part
 from bnviz.figures.channels import COLUMNS, channels
+from bnviz.functional import alike, descend, evaluate, gather, hold, part
 from bnviz.record import inputs_of
 
 __all__ = ["CHANNELS"]

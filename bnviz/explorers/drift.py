@@ -10,8 +10,8 @@ from bnviz.controls import Slider
 from bnviz.data import digits
 from bnviz.explorer import Binding, Simulation, State
 from bnviz.explorers import _controls
-from bnviz.explorers._training import alike, descend, evaluate, gather, hold, part
 from bnviz.figures.drift import drift
+from bnviz.functional import alike, descend, evaluate, gather, hold, part
 from bnviz.nets import MLP
 from bnviz.record import inputs_of
 

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from bnviz.data import digits
 from bnviz.explorer import Binding, Simulation, State
 from bnviz.explorers import _controls
-from bnviz.explorers._training import part
 from bnviz.figures.landscape import Ranges, landscape
+from bnviz.functional import part
 from bnviz.landscape import call, in_double, line_search
 from bnviz.nets import MLP, initialise
 

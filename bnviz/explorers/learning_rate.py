@@ -9,8 +9,8 @@ from bnviz import measures
 from bnviz.data import digits
 from bnviz.explorer import Binding, Simulation, State
 from bnviz.explorers import _controls
-from bnviz.explorers._training import alike, descend, evaluate, gather, hold, part
 from bnviz.figures.learning_rate import learning_rate
+from bnviz.functional import alike, descend, evaluate, gather, hold, part
 from bnviz.nets import ACTIVATIONS, MLP
 
 __all__ = ["LEARNING_RATE"]

@@ -10,8 +10,8 @@ from bnviz.controls import Choice, Slider
 from bnviz.data import digits
 from bnviz.explorer import Binding, Simulation, State
 from bnviz.explorers import _controls
-from bnviz.explorers._training import part
 from bnviz.figures.loss_surface import loss_surface
+from bnviz.functional import part
 from bnviz.nets import MLP, Activation, initialise
 from bnviz.surface import OPTIMISERS, begin, losses_of, plateaus, slice_of, update
 

@@ -9,8 +9,8 @@ from bnviz import measures
 from bnviz.data import digits
 from bnviz.explorer import Binding, Simulation, State
 from bnviz.explorers import _controls
-from bnviz.explorers._training import alike, descend, evaluate, gather, hold, part
 from bnviz.figures.placement import placement
+from bnviz.functional import alike, descend, evaluate, gather, hold, part
 from bnviz.nets import MLP
 from bnviz.record import inputs_of
 

@@ -11,8 +11,8 @@ from bnviz.controls import Slider
 from bnviz.data import digits
 from bnviz.explorer import Binding, Simulation, State
 from bnviz.explorers import _controls
-from bnviz.explorers._training import descend, hold
 from bnviz.figures.train_eval import train_eval
+from bnviz.functional import descend, hold
 from bnviz.nets import MLP, initialise
 from bnviz.record import inputs_of
 

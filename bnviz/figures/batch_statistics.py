@@ -90,10 +90,10 @@ def _variances(fig: go.Figure, std: float) -> None:
 
 def _laws(fig: go.Figure, sizes: tuple[int, ...]) -> None:
     m = np.round(np.geomspace(sizes[0], sizes[-1], 50), 4)
-    for y, dash, axis, name in (
-        (m**-0.5, "solid", "3", "1/√m"),
-        (1 - 1 / m, "solid", "4", "biased: (m − 1)/m"),
-        (np.ones(50), "dash", "4", "unbiased: 1"),
+    for uid, name, y, dash, axis in (
+        ("root", "1/√m", m**-0.5, "solid", "3"),
+        ("biased", "biased: (m − 1)/m", 1 - 1 / m, "solid", "4"),
+        ("unbiased", "unbiased: 1", np.ones(50), "dash", "4"),
     ):
         fig.add_scatter(
             x=m,
@@ -102,7 +102,7 @@ def _laws(fig: go.Figure, sizes: tuple[int, ...]) -> None:
             xaxis=f"x{axis}",
             yaxis=f"y{axis}",
             line={"color": theme.NEUTRAL, "width": 1.5, "dash": dash},
-            uid=name,
+            uid=uid,
             name=name,
             hoverinfo="skip",
         )

@@ -1,4 +1,4 @@
-"""What live figures share: a step of gradient descent on a network whose parameters are a dict.
+"""Networks as functions of a state: a step of gradient descent whose parameters are a dict.
 
 A `Simulation` keeps the state of several networks in one dict, under "NET.parameter".
 """
