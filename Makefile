@@ -7,6 +7,7 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	done; echo python3)
 endif
 NB ?=
+GROUP ?=
 
 PY := .venv/bin/python
 # One stamp for each place and each way of naming Python, so that a moved or copied folder and
@@ -46,8 +47,10 @@ lab: $(INSTALLED) ## Start JupyterLab on the notebooks of the book
 notebooks: $(INSTALLED) ## Run the notebooks (or NB=one) and store their outputs
 	@$(PY) -m bnviz.notebooks $(NB)
 
-bench: $(INSTALLED) ## Measure how fast it is beside what it could be compared with
-	@$(PY) -m bnviz.bench
+bench: $(BOOK) ## Measure how fast it is, beside what a reader would otherwise use (GROUP=steps for one)
+	@$(PY) -m bnviz.browser --install
+	@$(PY) -m bnviz.bench $(GROUP)
+	@$(PY) -m bnviz.notebooks book/speed.ipynb
 
 links: $(INSTALLED) ## Look whether the links to other sites still lead somewhere
 	@$(PY) -c 'from jupyter_book.cli.main import main; main()' build . --builder linkcheck --path-output _build/links

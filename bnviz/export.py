@@ -186,22 +186,20 @@ def _simplified(model: bytes) -> bytes:
 
 
 def _split_at_once(graph) -> None:
-    """One Split in place of a sequence from which every part is taken by a node of its own."""
+    """One Split in place of a sequence; the runtime itself drops what is left of its takers."""
     from onnx import helper, numpy_helper
 
     constants = {tensor.name: tensor for tensor in graph.initializer}
     for split in [node for node in graph.node if node.op_type == "SplitToSequence"]:
         takers = [node for node in graph.node if split.output[0] in node.input]
-        parts = {int(numpy_helper.to_array(constants[node.input[1]])): node for node in takers}
         names = [f"{split.output[0]}_{k}" for k in range(constants[split.input[1]].dims[0])]
-        for k, node in parts.items():
-            names[k] = node.output[0]
-        at = list(graph.node).index(split)
-        for node in (split, *takers):
-            graph.node.remove(node)
         whole = helper.make_node("Split", split.input, names, name=split.name, axis=0)
-        graph.node.insert(at, whole)
-    used = {name for node in graph.node for name in node.input}
+        graph.node.insert(list(graph.node).index(split), whole)
+        graph.node.remove(split)
+        for node in takers:
+            part = names[int(numpy_helper.to_array(constants[node.input[1]]))]
+            node.CopyFrom(helper.make_node("Identity", [part], node.output, name=node.name))
+    used = {name for node in graph.node for name in node.input} | {o.name for o in graph.output}
     for name in constants.keys() - used:
         graph.initializer.remove(constants[name])
 

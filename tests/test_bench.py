@@ -1,10 +1,16 @@
-"""The benchmark's arithmetic; what it measures is not a test."""
+"""The benchmark's arithmetic, and that both sides do the same work; how fast is not a test."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from bnviz import explorers
+from bnviz.bench import network, page, results, steps
+from bnviz.bench.__main__ import GROUPS
+from bnviz.bench.report import Table
 from bnviz.bench.rows import Row, in_turns, seconds
+from tests.pages import PAGE
 
 
 def test_a_ratio_is_taken_turn_by_turn():
@@ -31,3 +37,83 @@ def test_both_sides_take_turns_and_each_goes_first():
 def test_a_measurement_repeats_until_it_is_long_enough():
     measure = seconds(lambda: time.sleep(0.002), least=0.02)
     assert 0.002 <= measure() < 0.02
+
+
+def test_a_result_comes_back_with_its_machine(tmp_path):
+    rows = [Row("g", "w", "a", "ms", (2.0, 9.0, 4.0), (1.0, 3.0, 4.0), target=2, more={"m": 3.0})]
+    results.save("some", rows, tmp_path)
+    found = results.load("some", tmp_path)
+    assert found["rows"] == [row.to_dict() for row in rows]
+    assert found["rows"][0]["samples"]["ours"] == [2.0, 9.0, 4.0]
+    assert found["machine"]["cores"] >= 1
+    with pytest.raises(FileNotFoundError, match=r"python -m bnviz\.bench other"):
+        results.load("other", tmp_path)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_group_was_measured_and_shows_what_it_found(group):
+    table = Table(group)
+    html = table._repr_html_()
+    assert html.count("<tr>") == len(table.rows) + 1
+    for row in table.rows:
+        assert f"{row['ours']:g}" in html
+        assert row["what"] in repr(table)
+        assert row["met"] is (
+            None
+            if row["target"] is None
+            else row["ratio"] <= row["target"]
+            if row["faster"] == "less"
+            else row["ratio"] >= row["target"]
+        )
+
+
+SMALL = {"depth": 1, "width": 8, "batch": 16}
+
+
+def test_pytorch_and_onnxruntime_train_the_same_network():
+    sides = [kind(**SMALL) for kind in (network.Eager, network.Native)]
+    for _ in range(5):
+        eager, native = (side.steps(1) for side in sides)
+        assert native == pytest.approx(eager, abs=1e-5)
+
+
+@pytest.fixture
+def alone():
+    """The benchmark starts a browser of its own, in a thread without one."""
+    with ThreadPoolExecutor(1) as pool:
+        yield lambda work: pool.submit(work).result()
+
+
+def test_the_page_and_tensorflow_train_the_same_network(alone):
+    def race():
+        with steps._track() as here:
+            sides = [here.ours(**SMALL), here.tensorflow(**SMALL)]
+            return [[side.run(1)["loss"] for _ in range(5)] for side in sides]
+
+    expected = network.Eager(**SMALL)
+    wanted = [expected.steps(1) for _ in range(5)]
+    for found in alone(race):
+        assert found == pytest.approx(wanted, abs=1e-4)
+
+
+def test_networks_that_differ_are_not_compared():
+    other = network.Eager(**SMALL)
+    other.optimizer.param_groups[0]["lr"] = 0.2
+    sides = {"right": network.Eager(**SMALL), "wrong": other}
+    with pytest.raises(RuntimeError, match="after 3 steps the networks differ"):
+        steps._same_losses({name: steps.Side.of(side) for name, side in sides.items()})
+
+
+def test_a_drag_a_redraw_and_frames_are_measured_in_the_book(browser, book_url):
+    with page.opened(browser, book_url + "book/steps.html", "scale-shift") as (open_page, node):
+        ours, theirs = page._drags(open_page, node, "gamma")
+        assert len(ours) == len(theirs) == page._BLOCKS * page._MOVES
+        assert min(ours + theirs) > 0
+        assert page._computing(open_page, explorers.get("scale-shift")) < max(ours)
+        found = open_page.evaluate("node => bench.frames(node, 0.5)", node)
+        assert 0 < found["frames"] <= 200
+
+
+def test_the_book_says_which_page_shows_a_figure():
+    found = page.figure_pages()
+    assert {name: path.removeprefix("book/") for name, path in found.items()} == PAGE

@@ -65,7 +65,8 @@ def test_a_state_is_taken_apart_in_one_node():
 
     def turned(state):
         a, b, c = layout.unpack(state).values()
-        return {"next_state": layout.pack({"a": 2 * a, "b": b.T, "c": c})}
+        again = layout.unpack(state)["a"]
+        return {"next_state": layout.pack({"a": 2 * a, "b": b.T, "c": c}), "again": again}
 
     kinds = exported(turned, state=torch.arange(8.0))
     assert kinds.count("Split") == 1

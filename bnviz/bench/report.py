@@ -12,15 +12,19 @@ class Table:
 
     Args:
         group: one that `python -m bnviz.bench` has measured.
-        only: of a long group, the rows whose text contains this.
+        compared: True for the rows that have another side, False for the rest; None for all.
 
     Raises:
         FileNotFoundError: for a group that was never measured.
     """
 
-    def __init__(self, group: str, only: str = ""):
+    def __init__(self, group: str, compared: bool | None = None):
         self.result = load(group)
-        self.rows = [row for row in self.result["rows"] if only in row["what"]]
+        self.rows = [
+            row
+            for row in self.result["rows"]
+            if compared is None or bool(row["against"]) is compared
+        ]
 
     def __repr__(self) -> str:
         return "\n".join(line(row) for row in self.rows)
@@ -35,8 +39,9 @@ class Table:
             f"Recompute: <code>python -m bnviz.bench {self.result['group']}</code>"
         )
         return (
+            f'<div class="bnviz-bench-frame" tabindex="0" role="region" aria-label="measured">'
             f'<table class="bnviz-bench"><thead><tr>{head}</tr></thead>'
-            f"<tbody>{body}</tbody></table>"
+            f"<tbody>{body}</tbody></table></div>"
             f'<p class="bnviz-bench-note">{note}</p>'
         )
 
@@ -46,7 +51,7 @@ class Table:
     def _head(self) -> tuple[str, ...]:
         more = tuple(self.rows[0]["more"])
         if self._compared():
-            return ("measured", "against", "here", "there", "ratio", "target", *more)
+            return ("measured", "against", "here", "there", "ratio (quartiles)", "target", *more)
         return ("measured", "median", "quartiles", "target", *more)
 
     def _cells(self, row: dict) -> str:
