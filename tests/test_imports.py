@@ -25,7 +25,7 @@ USER_INTERFACES = {
 MATHS = (
     "controls", "explorer", "batchnorm", "gradcheck", "data", "nets", "record", "measures",
     "history", "prng", "train", "ics", "noisy", "convnet", "trio", "numpy_net",
-    "fold", "reestimate", "broken", "checks", "landscape", "surface",
+    "fold", "reestimate", "broken", "checks", "landscape", "surface", "_arguments",
 )  # fmt: skip
 
 
