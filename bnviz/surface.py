@@ -92,7 +92,8 @@ def losses_of(values: Values, x: Tensor, y: Tensor, activation: Activation) -> T
         TypeError: unless x is a tensor of floating-point numbers.
         ValueError: for x or y of another shape.
     """
-    arguments.floats("x", x, "m", "features")
+    first = values.get("layers.0.linear.weight", values["head.weight"])
+    arguments.floats("x", x, "m", first.shape[-1])
     arguments.tensor("y", y, x.shape[0])
     depth = sum(name.endswith("linear.weight") for name in values)
     h = x

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from bnviz import _arguments as arguments
 from bnviz.data import Split
 from bnviz.prng import Shuffler
 
@@ -110,7 +111,7 @@ def _check(split: Split, steps: int, batch_size: int, lr: float) -> None:
             f"batch_size = {batch_size} is outside [1, {n}]: there are {n} training rows; "
             "take a smaller batch"
         )
-    if not (math.isfinite(lr) and lr > 0):
+    if not (arguments.finite(lr) and lr > 0):
         raise ValueError(f"lr must be a finite number > 0, got {lr}; 0.1 is a usual start")
     if not torch.isfinite(split.x_train).all():
         raise ValueError("x_train holds values that are not finite; remove or fill those rows")

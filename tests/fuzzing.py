@@ -1,5 +1,8 @@
 """What the fuzzing tests feed to functions, and what a function may do about it."""
 
+import math
+from numbers import Real
+
 import numpy as np
 import torch
 from hypothesis import settings
@@ -43,3 +46,11 @@ def usable(v, *axes) -> bool:
     if not isinstance(v, torch.Tensor) or not v.is_floating_point() or v.ndim != len(axes):
         return False
     return all(n == axis if axis else n > 0 for n, axis in zip(v.shape, axes, strict=True))
+
+
+def plain(v) -> bool:
+    """A finite number, and no bool."""
+    try:
+        return isinstance(v, Real) and not isinstance(v, bool) and math.isfinite(v)
+    except OverflowError:
+        return False

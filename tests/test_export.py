@@ -60,6 +60,13 @@ def test_what_is_tidied_keeps_its_numbers_and_its_shape(function):
     torch.testing.assert_close(torch.from_numpy(found), function(**inputs))
 
 
+def test_a_table_is_split_along_its_own_axis():
+    """`_graph` itself compares the numbers."""
+    exported(lambda w: dict(zip("ab", w.split([2, 3], 1), strict=True)), w=torch.rand(4, 5))
+    exported(lambda w: dict(zip("ab", w.split(2), strict=True)), w=torch.rand(4, 5))
+    exported(lambda w: dict(zip("abcd", w.unbind(), strict=True)), w=torch.rand(4, 5))
+
+
 def test_a_state_is_taken_apart_in_one_node():
     layout = export.Layout({"a": (3,), "b": (2, 2), "c": ()})
 

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from numbers import Real
 
 import pytest
 import torch
@@ -28,7 +29,7 @@ def is_size(n) -> bool:
 
 
 def is_seed(n) -> bool:
-    number = isinstance(n, (int, float)) and not isinstance(n, bool)
+    number = isinstance(n, Real) and not isinstance(n, bool)
     return number and 0 <= n < 2**32 - 1 and n == int(n)
 
 
@@ -60,6 +61,7 @@ def test_a_layer_of_anything(features, eps, momentum):
 )
 def test_networks_of_anything(sizes, placement, activation):
     right = placement in ("before", "after") and activation in ACTIVATIONS
+    sizes = list(sizes) if isinstance(sizes, bytes) else sizes
     listed = isinstance(sizes, list) and all(map(is_size, sizes))
     for kind, few_enough in ((MLP, lambda n: n >= 2), (CNN, lambda n: 1 <= n <= 3)):
         net = answer(kind, sizes, norm=True, placement=placement, activation=activation)

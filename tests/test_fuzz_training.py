@@ -1,7 +1,6 @@
-"""Any input for training, the loss's shape, data, records and drawings: errors or right numbers."""
+"""Any input for training and for the shape of the loss: a documented error, or right numbers."""
 
 import copy
-import json
 import math
 
 import numpy as np
@@ -9,73 +8,27 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 from torch.nn import functional as F
 
-from bnviz import drawing, landscape, numpy_net, surface
-from bnviz.checks import failures
-from bnviz.data import Split, clouds, digits
-from bnviz.explorer import Binding
+from bnviz import landscape, numpy_net, surface
+from bnviz.data import Split, clouds
 from bnviz.nets import MLP, Activation, initialise
-from bnviz.record import ActivationRecorder
 from bnviz.train import DivergenceError, train
-from tests.fuzzing import ANYTHING, JUNK, TENSORS, WHATEVER, answer, few, floats, steady, usable
+from tests.fuzzing import (
+    ANYTHING,
+    JUNK,
+    TENSORS,
+    WHATEVER,
+    answer,
+    few,
+    floats,
+    plain,
+    steady,
+    usable,
+)
 
 COUNT = st.one_of(st.integers(-2, 5), JUNK)
 NUMBER = st.one_of(st.floats(-9, 9), JUNK)
-
-
-def plain(v) -> bool:
-    """A finite Python number, and no bool."""
-    return type(v) in (int, float) and abs(v) <= 1e300
-
-
-# --- data and records ----------------------------------------------------------------------------
-
-
-@steady
-@given(COUNT, st.one_of(st.integers(0, 2**33), JUNK), NUMBER, NUMBER, NUMBER)
-def test_clouds_of_anything(n, seed, distance, correlation, scale):
-    if type(n) is int and n > 99:
-        return
-    options = {"distance": distance, "correlation": correlation, "scale": scale}
-    found = answer(clouds, n, seed=seed, **options)
-    if found is None:
-        fits = type(n) is int and n > 0 and plain(seed) and 0 <= seed < 2**32 - 1
-        fits = fits and seed == int(seed) and all(map(plain, options.values()))
-        assert not (fits and -1 < correlation < 1 and scale > 0)
-        return
-    x, y = found
-    assert x.shape == (2 * n, 2)
-    assert y.tolist() == [0] * n + [1] * n
-    if abs(distance) < 1e6 and scale < 1e6:
-        again, _ = clouds(n, seed=seed)  # of the second feature, nothing but its scale has changed
-        gaps = x[:, 0] - (again[:, 0] - 2.0 * (y - 0.5))
-        torch.testing.assert_close(gaps, (distance * (y - 0.5)).float(), rtol=1e-5, atol=1e-4)
-
-
-@few
-@given(JUNK)
-def test_digits_take_a_seed_and_nothing_else(seed):
-    found = answer(digits, seed)
-    if found is not None:
-        assert seed == int(seed) >= 0
-        assert len(torch.cat([found.x_train, found.x_test])) == 1797
-
-
-@steady
-@given(COUNT)
-def test_a_recorder_of_any_rhythm(every):
-    relu = nn.ReLU()
-    recorder = answer(ActivationRecorder, [relu], every)
-    assert (recorder is not None) == (type(every) is int and every >= 1)
-    if recorder is None:
-        return
-    with recorder:
-        assert answer(recorder.stack, "mean") is None
-        for k in range(5):
-            relu(torch.full((2, 3), float(k)))
-    assert recorder.stack("mean").flatten().tolist() == list(range(0, 5, every))
 
 
 # --- training ------------------------------------------------------------------------------------
@@ -156,7 +109,7 @@ def test_a_numpy_network_trains_at_rates_above_0(lr):
     found = answer(
         numpy_net.train, network(3, 2), np.eye(4, 2), np.array([0, 1, 0, 1]), rows, lr=lr
     )
-    assert found is not None or not (plain(lr) and lr > 0)
+    assert found is not None or not (plain(lr) and 0 < lr < 2**60)
     assert found is None or 0 < lr < math.inf
 
 
@@ -181,7 +134,7 @@ def test_a_line_search_along_anything(w, lr, ratios):
         steps = ratios.double()[:, None] * lr * 2 * stretch * v  # (n, 2)
         right = (stretch * (v - steps).square()).sum(1)
         size = float(right.max() + (stretch * v.square()).sum())
-        rough = 1e-5 if w.dtype != torch.float16 else math.inf
+        rough = 1e-5 if values["w"].dtype != torch.float16 else math.inf
         torch.testing.assert_close(found["loss"].double(), right, rtol=1e-4, atol=rough * size)
         if rough < 1 and lr > 0.1:  # shorter steps drown in float32
             assert 1.9 < found["beta"] < 6.1  # the curvatures are 2 and 6
@@ -231,7 +184,7 @@ def test_a_slice_between_anything(start, a, b, places):
     points = [{"w": v if isinstance(v, torch.Tensor) else torch.ones(1)} for v in (start, a, b)]
 
     def losses(values):
-        return values["w"].square().flatten(1).sum(1)
+        return values["w"].square().reshape(len(values["w"]), -1).sum(1)
 
     found = answer(surface.slice_of, losses, *points, places)
     same = len({tuple(p["w"].shape) for p in points}) == 1
@@ -279,28 +232,3 @@ def test_losses_of_many_networks(x, y):
         assert usable(x, 0, 2)
         right = F.cross_entropy(net(x), y) if len(x) > 1 and x.dtype == torch.float32 else found[0]
         torch.testing.assert_close(found[0], right, rtol=1e-3, atol=1e-3, equal_nan=True)
-
-
-# --- drawings and checks -------------------------------------------------------------------------
-
-
-@steady
-@given(TENSORS)
-def test_what_is_drawn_is_json_with_the_same_numbers(v):
-    figure = {"data": [{"uid": "a", "y": []}], "layout": {}}
-    bound = (Binding("out", "a", "y"),)
-    if v.is_complex():
-        assert answer(drawing.apply, figure, bound, {"out": v}) is None
-        return
-    drawn = drawing.apply(figure, bound, {"out": v})
-    again = json.loads(json.dumps(drawn, allow_nan=False))["data"][0]["y"]
-    flat = np.array(again, dtype=object).ravel().tolist()
-    for mine, x in zip(flat, v.flatten().tolist(), strict=True):
-        assert (mine is None and not math.isfinite(x)) or mine == x
-    assert figure["data"][0]["y"] == []
-
-
-@few
-@given(JUNK)
-def test_only_a_layer_can_be_checked(kind):
-    assert answer(failures, kind) is None

@@ -26,6 +26,7 @@ MATHS = (
     "controls", "explorer", "batchnorm", "gradcheck", "data", "nets", "record", "measures",
     "history", "prng", "train", "ics", "noisy", "convnet", "trio", "numpy_net",
     "fold", "reestimate", "broken", "checks", "landscape", "surface", "functional",
+    "_arguments",
 )  # fmt: skip
 
 

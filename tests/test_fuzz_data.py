@@ -1,0 +1,87 @@
+"""Any input for data, records, drawings and checks: a documented error, or what was asked for."""
+
+import json
+import math
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from bnviz import drawing
+from bnviz.checks import failures
+from bnviz.data import clouds, digits
+from bnviz.explorer import Binding
+from bnviz.record import ActivationRecorder
+from tests.fuzzing import JUNK, TENSORS, answer, few, plain, steady
+
+COUNT = st.one_of(st.integers(-2, 5), JUNK)
+NUMBER = st.one_of(st.floats(-9, 9), JUNK)
+
+
+@steady
+@given(COUNT, st.one_of(st.integers(0, 2**33), JUNK), NUMBER, NUMBER, NUMBER)
+def test_clouds_of_anything(n, seed, distance, correlation, scale):
+    if type(n) is int and n > 99:
+        return
+    options = {"distance": distance, "correlation": correlation, "scale": scale}
+    found = answer(clouds, n, seed=seed, **options)
+    if found is None:
+        fits = type(n) is int and n > 0 and plain(seed) and 0 <= seed < 2**32 - 1
+        fits = fits and seed == int(seed) and all(map(plain, options.values()))
+        assert not (fits and -1 < correlation < 1 and scale > 0)
+        return
+    x, y = found
+    assert x.shape == (2 * n, 2)
+    assert y.tolist() == [0] * n + [1] * n
+    if abs(distance) < 1e6 and scale < 1e6:
+        again, _ = clouds(n, seed=seed)  # of the second feature, nothing but its scale has changed
+        gaps = x[:, 0] - (again[:, 0] - 2.0 * (y - 0.5))
+        torch.testing.assert_close(gaps, (distance * (y - 0.5)).float(), rtol=1e-5, atol=1e-4)
+
+
+@few
+@given(JUNK)
+def test_digits_take_a_seed_and_nothing_else(seed):
+    found = answer(digits, seed)
+    if found is not None:
+        assert seed == int(seed) >= 0
+        assert len(torch.cat([found.x_train, found.x_test])) == 1797
+
+
+@steady
+@given(COUNT)
+def test_a_recorder_of_any_rhythm(every):
+    relu = nn.ReLU()
+    recorder = answer(ActivationRecorder, [relu], every)
+    assert (recorder is not None) == (type(every) is int and every >= 1)
+    if recorder is None:
+        return
+    with recorder:
+        assert answer(recorder.stack, "mean") is None
+        for k in range(5):
+            relu(torch.full((2, 3), float(k)))
+    assert recorder.stack("mean").flatten().tolist() == list(range(0, 5, every))
+
+
+@steady
+@given(TENSORS)
+def test_what_is_drawn_is_json_with_the_same_numbers(v):
+    figure = {"data": [{"uid": "a", "y": []}], "layout": {}}
+    bound = (Binding("out", "a", "y"),)
+    if v.is_complex():
+        assert answer(drawing.apply, figure, bound, {"out": v}) is None
+        return
+    drawn = drawing.apply(figure, bound, {"out": v})
+    again = json.loads(json.dumps(drawn, allow_nan=False))["data"][0]["y"]
+    flat = np.array(again, dtype=object).ravel().tolist()
+    for mine, x in zip(flat, v.flatten().tolist(), strict=True):
+        assert (mine is None and not math.isfinite(x)) or mine == x
+    assert figure["data"][0]["y"] == []
+
+
+@few
+@given(JUNK)
+def test_only_a_layer_can_be_checked(kind):
+    assert answer(failures, kind) is None
