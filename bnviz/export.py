@@ -195,7 +195,7 @@ def _split_at_once(graph) -> None:
         sizes = constants.get(split.input[1]) if len(split.input) > 1 else None
         if sizes is None or not sizes.dims or {node.op_type for node in takers} != {"SequenceAt"}:
             continue  # into parts of one size, or used as a whole
-        names = [f"{split.output[0]}_{k}" for k in range(sizes.dims[0])]
+        names = [f"{split.output[0]}.part{k}" for k in range(sizes.dims[0])]
         whole = helper.make_node("Split", split.input, names, name=split.name)
         whole.attribute.extend(a for a in split.attribute if a.name == "axis")
         graph.node.insert(list(graph.node).index(split), whole)
