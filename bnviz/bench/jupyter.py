@@ -27,7 +27,7 @@ def jupyter_rows() -> Iterator[Row]:
         theirs = _alternating(explorer, lambda values, h=handle: _anew(h, values))
         ms = (tuple(1e3 * t for t in side) for side in in_turns(seconds(ours), seconds(theirs)))
         against = "a new go.Figure as JSON"
-        yield Row("In Jupyter", f"{name}: a slider moves", against, "ms", *ms, target=1)
+        yield Row("In Jupyter", name, against, "ms", *ms)
         handle.close()
 
 
