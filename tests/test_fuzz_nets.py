@@ -6,7 +6,7 @@ from numbers import Real
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
@@ -55,9 +55,9 @@ def test_a_layer_of_anything(features, eps, momentum):
 
 @steady
 @given(
-    st.one_of(st.lists(SIZE, max_size=4), JUNK),
-    st.sampled_from(["before", "after", "middle", None, 1]),
-    st.sampled_from([*ACTIVATIONS, "swish", None, ("relu",)]),
+    st.one_of(st.lists(st.integers(0, 3), max_size=4), st.lists(SIZE, max_size=4), JUNK),
+    st.sampled_from(["before", "after", "before", "after", "middle", None]),
+    st.sampled_from([*ACTIVATIONS, *ACTIVATIONS, "swish", ("relu",)]),
 )
 def test_networks_of_anything(sizes, placement, activation):
     right = placement in ("before", "after") and activation in ACTIVATIONS
@@ -101,6 +101,7 @@ def test_noise_of_anything(index, n_mu, n_sigma, r):
         fine = all(type(v) is float and math.isfinite(v) and v >= 0 for v in (n_mu, n_sigma, r))
         assert not (type(index) is int and index >= 0 and fine and n_sigma >= 1)
         return
+    assert all(map(math.isfinite, (n_mu, n_sigma, r)))
     if max(n_mu, n_sigma, r) < 1e6:
         assert layer(torch.eye(2)).isfinite().all()
 
@@ -123,8 +124,8 @@ SHAPED = st.sampled_from([(4, 3), (1, 3), (4, 2), (2, 3, 2, 2), (1, 3, 1, 2), (2
 BATCHES = SHAPED.flatmap(lambda shape: floats(shape, math.inf))
 
 
-@steady
-@given(st.one_of(BATCHES, WHATEVER), st.booleans())
+@settings(steady, max_examples=200)
+@given(st.one_of(BATCHES, BATCHES, WHATEVER), st.booleans())
 def test_batchnorm_of_anything_is_pytorchs(x, training):
     ours = BatchNorm(3).train(training)
     found = answer(ours, x)
@@ -178,6 +179,14 @@ def test_a_network_answers_what_fits_and_nothing_else(x):
             assert found.shape == (len(x), 2)
         else:
             assert not (usable(x, 0, 3) and x.dtype == torch.float32 and len(x) > 1)
+
+
+@steady
+@given(st.one_of(BATCHES, WHATEVER), st.booleans())
+def test_noise_is_for_rows_of_features(x, training):
+    found = answer(NoisyBatchNorm(3).train(training), x)
+    rows = usable(x, 0, 3) and x.dtype == torch.float32
+    assert (found is not None) == (rows and (len(x) > 1 or not training))
 
 
 @steady
