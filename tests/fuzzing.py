@@ -61,3 +61,8 @@ def plain(v) -> bool:
         return isinstance(v, Real) and not isinstance(v, bool) and math.isfinite(v)
     except OverflowError:
         return False
+
+
+def one_odd(good: dict, odd):
+    """The good arguments, one of which is replaced."""
+    return st.tuples(st.sampled_from(list(good)), odd).map(lambda pair: good | {pair[0]: pair[1]})

@@ -17,7 +17,7 @@ from bnviz.convnet import CNN, Conv, images
 from bnviz.nets import ACTIVATIONS, MLP, Activation, BatchNorm, initialise
 from bnviz.noisy import NoisyBatchNorm, add_noise
 from bnviz.reestimate import reestimate
-from tests.fuzzing import JUNK, WHATEVER, answer, few, floats, steady, usable
+from tests.fuzzing import JUNK, WHATEVER, answer, few, floats, one_odd, steady, usable
 
 WHOLE = st.integers(-3, 6)
 SIZE = st.one_of(WHOLE, WHOLE, st.none(), st.booleans(), st.floats(), st.text(max_size=3))
@@ -93,9 +93,13 @@ def test_starting_values_of_anything(seed, scale):
     assert answer(initialise, seed, 0) is None
 
 
-@steady
-@given(SIZE, *[st.one_of(st.floats(0, 3), JUNK)] * 3)
-def test_noise_of_anything(index, n_mu, n_sigma, r):
+NOISE = {"index": 1, "n_mu": 0.5, "n_sigma": 1.25, "r": 0.1}
+
+
+@settings(steady, max_examples=150)
+@given(one_odd(NOISE, st.one_of(WHOLE, st.sampled_from([math.nan, math.inf, 0.9]), JUNK)))
+def test_noise_of_anything(arguments):
+    index, n_mu, n_sigma, r = arguments.values()
     layer = answer(NoisyBatchNorm, 2, index, n_mu=n_mu, n_sigma=n_sigma, r=r)
     if layer is None:
         fine = all(type(v) is float and math.isfinite(v) and v >= 0 for v in (n_mu, n_sigma, r))
@@ -125,7 +129,7 @@ BATCHES = SHAPED.flatmap(lambda shape: floats(shape, math.inf))
 
 
 @settings(steady, max_examples=200)
-@given(st.one_of(BATCHES, BATCHES, WHATEVER), st.booleans())
+@given(st.one_of(floats((4, 3), math.inf), BATCHES, WHATEVER), st.booleans())
 def test_batchnorm_of_anything_is_pytorchs(x, training):
     ours = BatchNorm(3).train(training)
     found = answer(ours, x)
