@@ -151,7 +151,7 @@ def test_a_line_search_on_a_parabola(w, lr, ratios):
         torch.testing.assert_close(found["beta"], beta, rtol=1e-4, atol=0)
 
 
-@steady
+@settings(steady, max_examples=200)
 @given(
     st.one_of(st.just(2), COUNT),
     st.one_of(st.just(3), COUNT),
@@ -179,8 +179,12 @@ def test_plateaus_of_anything(z, spacing):
     assert (found is not None) == (square and plain(spacing) and spacing > 0)
 
 
-@few
-@given(floats((4, 4), math.inf), st.floats(0.1, 3))
+LOSSES = st.sampled_from([0.0, 2.0, 2.2, 2.5, 2.8, 3.2, math.nan, math.inf])
+GRIDS = arrays(np.float32, (4, 4), elements=LOSSES).map(torch.from_numpy)
+
+
+@settings(steady, max_examples=150)
+@given(GRIDS, st.floats(0.1, 3))
 def test_plateaus_as_python_counts_them(z, spacing):
     found = surface.plateaus(z, spacing)
     rows = z.double().tolist()
@@ -219,6 +223,35 @@ def test_a_slice_between_anything(start, a, b, places):
 
 
 @few
+@given(floats(2), floats(2), floats(2), floats(3))
+def test_a_slice_goes_through_its_points(w0, wa, wb, places):
+    points = ({"w": w} for w in (w0, wa, wb))
+    found = surface.slice_of(lambda v: v["w"].square().sum(1), *points, places)
+    for i, y in enumerate(places):
+        for j, x in enumerate(places):
+            right = (w0 + x * (wa - w0) + y * (wb - w0)).square().sum()
+            torch.testing.assert_close(found[i, j], right, rtol=1e-4, atol=1e-3)
+
+
+@few
+@given(floats((3, 2)), st.floats(0.0, 2.0))
+def test_a_first_step_is_that_of_torchs_optimisers(gradient, lr):
+    start = surface.begin({"w": torch.ones(2)})
+    found = surface.update(*start, {"w": gradient}, lr, 1)[0]["w"]
+    for k, make in enumerate(
+        (
+            lambda w: torch.optim.SGD(w, lr=lr),
+            lambda w: torch.optim.SGD(w, lr=lr / 5, momentum=0.9),
+            lambda w: torch.optim.Adam(w, lr=lr / 20, eps=1e-4),
+        )
+    ):
+        w = torch.ones(2, requires_grad=True)
+        w.grad = gradient[k].clone()
+        make([w]).step()
+        torch.testing.assert_close(found[k], w.detach(), rtol=1e-4, atol=1e-4)
+
+
+@few
 @given(st.one_of(floats(2), TENSORS), NUMBER, NUMBER)
 def test_a_step_of_three_optimisers(gradient, lr, t):
     w, m, s = surface.begin({"w": torch.ones(2)})
@@ -233,7 +266,7 @@ def test_a_step_of_three_optimisers(gradient, lr, t):
         torch.testing.assert_close(found[0]["w"][0].double(), sgd, rtol=1e-4, atol=1e-3)
 
 
-@few
+@settings(steady, max_examples=150)
 @given(st.one_of(floats((3, 2)), WHATEVER), st.one_of(st.just(torch.tensor([0, 1, 1])), WHATEVER))
 def test_losses_of_many_networks(x, y):
     net = MLP((2, 3, 2), norm=True, activation="tanh")
