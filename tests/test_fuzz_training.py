@@ -169,6 +169,7 @@ def test_a_deep_linear_network_of_anything(width, depth, norm, x):
         good = usable(x, 0, width) and x.dtype == torch.float32 and (len(x) > 1 or not norm)
         assert (found is not None) == good
     assert answer(landscape.DeepLinear(2, 2).start, width, "1") is None
+    assert answer(landscape.DeepLinear(2, 2, norm=True), torch.ones(1, 2)) is None
 
 
 @steady
@@ -238,6 +239,7 @@ def test_a_slice_goes_through_its_points(w0, wa, wb, places):
 def test_a_first_step_is_that_of_torchs_optimisers(gradient, lr):
     start = surface.begin({"w": torch.ones(2)})
     found = surface.update(*start, {"w": gradient}, lr, 1)[0]["w"]
+    assert answer(surface.update, *start, {"w": gradient}, lr, 0) is None
     for k, make in enumerate(
         (
             lambda w: torch.optim.SGD(w, lr=lr),
