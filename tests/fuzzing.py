@@ -15,14 +15,21 @@ few = settings(derandomize=True, max_examples=25)
 DTYPES = st.sampled_from([np.float64, np.float32, np.float16, np.int64, np.bool_, np.complex128])
 SHAPES = array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=4)
 ANYTHING = DTYPES.flatmap(lambda dtype: arrays(dtype, SHAPES))
-JUNK = st.one_of(
+
+
+def one_in_all(*strategies):
+    """`st.one_of` that counts as ONE alternative where it is nested in another."""
+    return st.one_of(*strategies).map(lambda value: value)
+
+
+JUNK = one_in_all(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.just([1.0]),
     st.sampled_from([10**400, -(10**400), 1j, b"1", np.float32(1), np.float64(1), np.ones(2)]),
 )  # fmt: skip
 DOCUMENTED = (TypeError, ValueError)
 TENSORS = ANYTHING.map(lambda a: torch.from_numpy(a.copy()))
 # one in four is no tensor at all
-WHATEVER = st.one_of(TENSORS, TENSORS, TENSORS, JUNK)
+WHATEVER = one_in_all(TENSORS, TENSORS, TENSORS, JUNK)
 
 
 def answer(function, *args, **options):
@@ -54,3 +61,8 @@ def plain(v) -> bool:
         return isinstance(v, Real) and not isinstance(v, bool) and math.isfinite(v)
     except OverflowError:
         return False
+
+
+def one_odd(good: dict, odd):
+    """The good arguments, one of which is replaced."""
+    return st.tuples(st.sampled_from(list(good)), odd).map(lambda pair: good | {pair[0]: pair[1]})

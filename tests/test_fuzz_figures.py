@@ -98,7 +98,7 @@ def test_a_figure_computes_numbers_at_any_setting(name):
 def test_a_training_gives_numbers_at_any_setting_until_it_diverges(name):
     simulation = explorers.get(name)
 
-    @settings(derandomize=True, max_examples=6 if name in DEAR else 12)
+    @settings(derandomize=True, max_examples=20)
     @given(settings_of(simulation), st.integers(0, 2**20))
     def at_any_setting(values, seed):
         controls, shuffler = simulation.tensors(values), Shuffler(simulation.rows, seed)

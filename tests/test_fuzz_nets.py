@@ -6,7 +6,7 @@ from numbers import Real
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
@@ -17,7 +17,7 @@ from bnviz.convnet import CNN, Conv, images
 from bnviz.nets import ACTIVATIONS, MLP, Activation, BatchNorm, initialise
 from bnviz.noisy import NoisyBatchNorm, add_noise
 from bnviz.reestimate import reestimate
-from tests.fuzzing import JUNK, WHATEVER, answer, few, floats, steady, usable
+from tests.fuzzing import JUNK, WHATEVER, answer, few, floats, one_odd, steady, usable
 
 WHOLE = st.integers(-3, 6)
 SIZE = st.one_of(WHOLE, WHOLE, st.none(), st.booleans(), st.floats(), st.text(max_size=3))
@@ -55,9 +55,9 @@ def test_a_layer_of_anything(features, eps, momentum):
 
 @steady
 @given(
-    st.one_of(st.lists(SIZE, max_size=4), JUNK),
-    st.sampled_from(["before", "after", "middle", None, 1]),
-    st.sampled_from([*ACTIVATIONS, "swish", None, ("relu",)]),
+    st.one_of(st.lists(st.integers(0, 3), max_size=4), st.lists(SIZE, max_size=4), JUNK),
+    st.sampled_from(["before", "after", "before", "after", "middle", None]),
+    st.sampled_from([*ACTIVATIONS, *ACTIVATIONS, "swish", ("relu",)]),
 )
 def test_networks_of_anything(sizes, placement, activation):
     right = placement in ("before", "after") and activation in ACTIVATIONS
@@ -93,14 +93,19 @@ def test_starting_values_of_anything(seed, scale):
     assert answer(initialise, seed, 0) is None
 
 
-@steady
-@given(SIZE, *[st.one_of(st.floats(0, 3), JUNK)] * 3)
-def test_noise_of_anything(index, n_mu, n_sigma, r):
+NOISE = {"index": 1, "n_mu": 0.5, "n_sigma": 1.25, "r": 0.1}
+
+
+@settings(steady, max_examples=150)
+@given(one_odd(NOISE, st.one_of(WHOLE, st.sampled_from([math.nan, math.inf, 0.9]), JUNK)))
+def test_noise_of_anything(arguments):
+    index, n_mu, n_sigma, r = arguments.values()
     layer = answer(NoisyBatchNorm, 2, index, n_mu=n_mu, n_sigma=n_sigma, r=r)
     if layer is None:
         fine = all(type(v) is float and math.isfinite(v) and v >= 0 for v in (n_mu, n_sigma, r))
         assert not (type(index) is int and index >= 0 and fine and n_sigma >= 1)
         return
+    assert all(map(math.isfinite, (n_mu, n_sigma, r)))
     if max(n_mu, n_sigma, r) < 1e6:
         assert layer(torch.eye(2)).isfinite().all()
 
@@ -123,8 +128,8 @@ SHAPED = st.sampled_from([(4, 3), (1, 3), (4, 2), (2, 3, 2, 2), (1, 3, 1, 2), (2
 BATCHES = SHAPED.flatmap(lambda shape: floats(shape, math.inf))
 
 
-@steady
-@given(st.one_of(BATCHES, WHATEVER), st.booleans())
+@settings(steady, max_examples=200)
+@given(st.one_of(floats((4, 3), math.inf), BATCHES, WHATEVER), st.booleans())
 def test_batchnorm_of_anything_is_pytorchs(x, training):
     ours = BatchNorm(3).train(training)
     found = answer(ours, x)
@@ -178,6 +183,14 @@ def test_a_network_answers_what_fits_and_nothing_else(x):
             assert found.shape == (len(x), 2)
         else:
             assert not (usable(x, 0, 3) and x.dtype == torch.float32 and len(x) > 1)
+
+
+@steady
+@given(st.one_of(BATCHES, WHATEVER), st.booleans())
+def test_noise_is_for_rows_of_features(x, training):
+    found = answer(NoisyBatchNorm(3).train(training), x)
+    rows = usable(x, 0, 3) and x.dtype == torch.float32
+    assert (found is not None) == (rows and (len(x) > 1 or not training))
 
 
 @steady
@@ -255,7 +268,7 @@ def test_junk_is_not_folded(layer, bn):
 
 
 @steady
-@given(st.one_of(BATCHES, WHATEVER), st.sampled_from([0.0, math.nan, math.inf]))
+@given(st.one_of(floats((4, 3)), BATCHES, WHATEVER), st.sampled_from([0.0, math.nan, math.inf]))
 def test_reestimate_measures_or_leaves_all_as_it_was(x, ruin):
     net = MLP((3, 4, 2, 2), norm=True, activation="relu")
     net.layers[1].norm.running_mean += ruin  # of a run that diverged
