@@ -5,6 +5,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from bnviz import theme
+from bnviz.figures.parts import suffix
 
 __all__ = ["growth"]
 
@@ -25,7 +26,7 @@ def growth(result: dict[str, Any]) -> go.Figure:
     gap = 0.05
     width = (1 - 2 * gap) / 3
     for k, (axis, title) in enumerate(_PANELS.items()):
-        number = "" if k == 0 else str(k + 1)
+        number = suffix(k + 1)
         rows = [r for r in result["rows"] if r["what"].startswith(f"{axis} ")]
         sizes = [r["more"][axis] for r in rows]
         for key, label, colour, dash, symbol in _SIDES:
