@@ -92,6 +92,7 @@ def _write_assets(app: Sphinx) -> None:
 def _bring_figures_to_life(app, pagename, templatename, context, doctree) -> None:
     """Point each figure of a page to its description and posters; add the scripts."""
     app.add_css_file(f"{app.bnviz_page}/reading.css")
+    app.add_js_file(f"{app.bnviz_page}/paper.js", type="module")
     body = context["body"] = refer(app, pagename, context.get("body", ""))
     if not _FIGURE.search(body) and "bnviz-stored" not in body:
         return
