@@ -20,6 +20,7 @@ from bnviz.hosts._files import write_figure, write_libraries, write_scripts
 from bnviz.hosts._next import announce, collect_cards
 from bnviz.hosts._numbers import FigureRole, number_figures, refer
 from bnviz.hosts._site import complete_config, mend_pages, social_card
+from bnviz.hosts._where import say_where
 from bnviz.hosts.html import figure_html
 
 __all__ = ["setup"]
@@ -69,6 +70,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("env-check-consistency", number_figures)  # chapters have their numbers by then
     app.connect("env-check-consistency", collect_cards)
     app.connect("html-page-context", announce)
+    app.connect("html-page-context", say_where)
     app.connect("html-page-context", _bring_figures_to_life)
     app.connect("html-page-context", _tidy_scripts, priority=900)
     app.connect("build-finished", mend_pages)
