@@ -104,6 +104,8 @@ def test_figures_are_numbered_by_chapter_in_their_order():
         page = (BUILT / f"{chapter}.html").read_text()
         shown = re.findall(r'data-explorer="([\w-]+)"[^>]*?id="[\w-]+" data-number="([^"]+)"', page)
         assert [name for name, _ in shown] == list(dict.fromkeys(FIGURES[f"{chapter}.html"]))
+        captions = re.findall(r'<figcaption><strong data-number="([^"]+)">', page)
+        assert captions == [label for _, label in shown]  # before a figure is drawn
         found.setdefault(min(number, 6), []).extend(label for _, label in shown)
     for number, labels in found.items():
         assert labels == [f"Figure {number}.{k + 1}" for k in range(len(labels))]

@@ -25,7 +25,9 @@ from bnviz.hosts.html import figure_html
 
 __all__ = ["setup"]
 
-_FIGURE = re.compile(r'(<figure class="bnviz" data-explorer="([a-z0-9-]+)")([^>]*>)')
+_FIGURE = re.compile(
+    r'(<figure class="bnviz" data-explorer="([a-z0-9-]+)")([^>]*>)(<figcaption><strong)?'
+)
 _THUMB = re.compile(r'(<span class="bnviz-thumb" data-figure="([a-z0-9-]+)">)')
 _NOTE = re.compile(r'(<p class="bnviz-note">)[^<]*(</p>)')
 _STILL = (
@@ -112,7 +114,8 @@ def _bring_figures_to_life(app, pagename, templatename, context, doctree) -> Non
         label = f' data-number="Figure {number}"' if number else ""
         seen[name] = None
         posters = _posters(app, address, name)
-        return f'{match[1]}{anchor}{label} data-spec="{spec}"{match[3]}{posters}'
+        title = f"{match[4]}{label}" if match[4] else ""  # its number, until the figure is drawn
+        return f'{match[1]}{anchor}{label} data-spec="{spec}"{match[3]}{posters}{title}'
 
     body = _FIGURE.sub(complete, body)
     body = _THUMB.sub(lambda m: f"{m[1]}{_posters(app, address, m[2])}", body)
