@@ -38,13 +38,18 @@ def closure(*names: str) -> dict[str, str]:
 
 
 def _imports(text: str) -> list[str]:
-    """Dotted names that a module imports, at any depth; `from a import b` gives a and a.b."""
+    """Dotted names that a module imports, at any depth.
+
+    `from a import b` gives a.b if that is a module of `bnviz`, else a: a package that only holds
+    the module asked for, such as the registry of figures, does not count.
+    """
     names = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            below = (f"{node.module}.{alias.name}" for alias in node.names)
+            names += {name if _file(name) else node.module for name in below}
     return names
 
 

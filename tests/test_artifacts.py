@@ -127,6 +127,8 @@ def test_words_and_looks_do_not_change_the_key(name):
     other = dataclasses.replace(explorer, title="T", caption="C", readout="R", figure=figure)
     homes = artifacts._homes(explorer)
     assert sources.closure(*homes).keys() >= {*homes, "bnviz.controls"}
+    # another figure in the registry is nothing to this one
+    assert "bnviz.explorers" not in sources.closure(*homes)
     assert artifacts.key(explorer) == artifacts.key(explorer)
     assert artifacts.key(other) == artifacts.key(explorer)
 

@@ -104,6 +104,8 @@ def test_figures_are_numbered_by_chapter_in_their_order():
         page = (BUILT / f"{chapter}.html").read_text()
         shown = re.findall(r'data-explorer="([\w-]+)"[^>]*?id="[\w-]+" data-number="([^"]+)"', page)
         assert [name for name, _ in shown] == list(dict.fromkeys(FIGURES[f"{chapter}.html"]))
+        captions = re.findall(r'<figcaption><strong data-number="([^"]+)">', page)
+        assert captions == [label for _, label in shown]  # before a figure is drawn
         found.setdefault(min(number, 6), []).extend(label for _, label in shown)
     for number, labels in found.items():
         assert labels == [f"Figure {number}.{k + 1}" for k in range(len(labels))]
@@ -144,6 +146,45 @@ def test_each_page_says_what_the_next_one_holds():
         assert len(re.search(r'<span class="bnviz-ahead">([^<]+)</span>', following)[1]) > 20
 
 
+# --- who comes by a link ---------------------------------------------------------------------
+
+
+def test_each_page_says_of_which_book_it_is():
+    for page in (*CHAPTERS, "ledger", "notation", "glossary"):
+        text = (BUILT / f"{page}.html").read_text()
+        line = re.search(r'</h1>\s*<p class="bnviz-where">(.*?)</p>', text, re.DOTALL)[1]
+        assert 'href="intro.html">Batch Normalization, Live</a>' in line
+        assert ('href="glossary.html"' in line) == (page != "glossary")
+        assert ('href="notation.html"' in line) == (page != "notation")
+    assert "bnviz-where" not in (BUILT / "intro.html").read_text()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (360, 740)])
+def test_who_presses_play_on_the_landing_page_sees_it_move(browser, book_url, width, height):
+    with reading(browser, book_url) as reader:
+        reader.page.set_viewport_size({"width": width, "height": height})
+        reader.open("book/intro.html")
+        figure = reader.figure("drift")
+        reader.page.evaluate("scrollTo({top: 0, behavior: 'instant'})")
+        reader.page.locator('figure button[name="play"]').scroll_into_view_if_needed()
+        top = "node.querySelector('.bnviz-plot').getBoundingClientRect().top"
+        assert figure.evaluate(f"{top} > innerHeight * 2 / 3")
+        figure.press("play")
+        figure.wait_for("Number(node.dataset.step) > 10")
+        figure.wait_for(f"{top} < innerHeight * 2 / 3")
+        painted = """(() => {
+            const gd = node.querySelector('.bnviz-plot');
+            const { xaxis, yaxis } = gd._fullLayout;
+            const canvas = node.querySelector('.bnviz-marks');
+            const [x, y] = [xaxis._offset + 1, yaxis._offset + yaxis._length / 2];
+            const ratio = canvas.width / parseFloat(canvas.style.width);
+            return canvas.getContext('2d').getImageData(x * ratio, y * ratio, 1, 1).data[3] > 0;
+        })()"""
+        figure.wait_for(painted, timeout=10_000)
+        assert figure.step < 240  # the run of the first drawing; then plotly draws it all anew
+        figure.press("play")
+
+
 # --- search --------------------------------------------------------------------------------------
 
 
@@ -172,10 +213,36 @@ def test_on_paper_figures_stand_as_they_are_and_light(browser, book_url):
         assert reader.page.evaluate("document.documentElement.dataset.theme") == "light"
         assert figure.root.locator(".main-svg").first.is_visible()
         assert figure.readout == said
-        for hidden in (".bnviz-tools", ".bnviz-controls", ".bnviz-note"):
+        for hidden in (".bnviz-tools", ".bnviz-controls", ".bnviz-note", ".bnviz-marks"):
             assert not figure.root.locator(hidden).first.is_visible()
         for hidden in (".bd-sidebar-primary", ".prev-next-footer", ".bd-header-article"):
             assert not reader.page.locator(hidden).first.is_visible()
         assert len(reader.page.pdf()) > 50_000
         reader.page.evaluate("dispatchEvent(new Event('afterprint'))")
         assert reader.page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+@pytest.mark.parametrize("page", ["notation", "ledger"])
+def test_on_paper_pages_without_figures_are_light_too(browser, book_url, page):
+    with reading(browser, book_url, color_scheme="dark") as reader:
+        reader.open(f"book/{page}.html")
+        theme = "document.documentElement.dataset.theme"
+        assert reader.page.evaluate(theme) == "dark"
+        reader.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert reader.page.evaluate(theme) == "light"
+        reader.page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert reader.page.evaluate(theme) == "dark"
+
+
+def test_on_paper_nothing_waits_to_be_opened_or_scrolled(browser, book_url):
+    with reading(browser, book_url) as reader:
+        reader.open("book/placement.html")
+        reader.page.emulate_media(media="print")
+        assert reader.page.locator(".bd-article h1").inner_text().startswith("4. Placement")
+        solution = reader.page.locator(".tag_hide-cell pre").first
+        assert solution.is_visible()
+        assert not reader.page.locator("details.hide > summary").first.is_visible()
+        assert not reader.page.locator(".tag_hide-input .cell_input pre").first.is_visible()
+        cut = "nodes => nodes.filter(n => n.scrollWidth > n.clientWidth + 1).length"
+        for what in ("pre", "div.math", ".pst-scrollable-table-container"):
+            assert reader.page.locator(f".bd-article {what}").evaluate_all(cut) == 0, what

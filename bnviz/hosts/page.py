@@ -20,11 +20,14 @@ from bnviz.hosts._files import write_figure, write_libraries, write_scripts
 from bnviz.hosts._next import announce, collect_cards
 from bnviz.hosts._numbers import FigureRole, number_figures, refer
 from bnviz.hosts._site import complete_config, mend_pages, social_card
+from bnviz.hosts._where import say_where
 from bnviz.hosts.html import figure_html
 
 __all__ = ["setup"]
 
-_FIGURE = re.compile(r'(<figure class="bnviz" data-explorer="([a-z0-9-]+)")([^>]*>)')
+_FIGURE = re.compile(
+    r'(<figure class="bnviz" data-explorer="([a-z0-9-]+)")([^>]*>)(<figcaption><strong)?'
+)
 _THUMB = re.compile(r'(<span class="bnviz-thumb" data-figure="([a-z0-9-]+)">)')
 _NOTE = re.compile(r'(<p class="bnviz-note">)[^<]*(</p>)')
 _STILL = (
@@ -69,6 +72,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("env-check-consistency", number_figures)  # chapters have their numbers by then
     app.connect("env-check-consistency", collect_cards)
     app.connect("html-page-context", announce)
+    app.connect("html-page-context", say_where)
     app.connect("html-page-context", _bring_figures_to_life)
     app.connect("html-page-context", _tidy_scripts, priority=900)
     app.connect("build-finished", mend_pages)
@@ -92,6 +96,7 @@ def _write_assets(app: Sphinx) -> None:
 def _bring_figures_to_life(app, pagename, templatename, context, doctree) -> None:
     """Point each figure of a page to its description and posters; add the scripts."""
     app.add_css_file(f"{app.bnviz_page}/reading.css")
+    app.add_js_file(f"{app.bnviz_page}/paper.js", type="module")
     body = context["body"] = refer(app, pagename, context.get("body", ""))
     if not _FIGURE.search(body) and "bnviz-stored" not in body:
         return
@@ -109,7 +114,8 @@ def _bring_figures_to_life(app, pagename, templatename, context, doctree) -> Non
         label = f' data-number="Figure {number}"' if number else ""
         seen[name] = None
         posters = _posters(app, address, name)
-        return f'{match[1]}{anchor}{label} data-spec="{spec}"{match[3]}{posters}'
+        title = f"{match[4]}{label}" if match[4] else ""  # its number, until the figure is drawn
+        return f'{match[1]}{anchor}{label} data-spec="{spec}"{match[3]}{posters}{title}'
 
     body = _FIGURE.sub(complete, body)
     body = _THUMB.sub(lambda m: f"{m[1]}{_posters(app, address, m[2])}", body)

@@ -113,14 +113,5 @@ new MutationObserver(() => figures.forEach((figure) => figure.rest())).observe(
 );
 showAsked();
 
-/* Paper is light, whatever the screen is. */
-let onScreen = "";
-addEventListener("beforeprint", () => {
-  onScreen ||= document.documentElement.dataset.theme;
-  document.documentElement.dataset.theme = "light";
-  figures.forEach((figure) => figure.rest());
-});
-addEventListener("afterprint", () => {
-  document.documentElement.dataset.theme = onScreen || document.documentElement.dataset.theme;
-  onScreen = "";
-});
+// on paper too, which paper.js has made light by now
+addEventListener("beforeprint", () => figures.forEach((figure) => figure.rest()));

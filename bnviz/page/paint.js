@@ -24,7 +24,7 @@ export class Painter {
     this.canvas.className = "bnviz-marks";
     this.canvas.setAttribute("aria-hidden", "true");
     /** @type {any[]} what plotly knows of each trace, colours and widths included */
-    this.styles = [];
+    this.styles = gd._fullData.map((full) => (full.visible === true ? full : undefined));
   }
 
   /** Show the data of the figure as it is now, and hide plotly's own marks. */

@@ -216,11 +216,24 @@ export class Simulation extends Explorer {
 
   async play() {
     this.playing = true;
+    this.face();
     this.playButton.textContent = "Pause";
     this.said.setAttribute("aria-live", "off"); // it would never stop talking
     await this.ready();
     if (this.node.dataset.state === "live") this.go();
     else this.pause();
+  }
+
+  /** Who presses Play wants to see it: bring the picture onto the screen, with the buttons if both fit. */
+  face() {
+    const picture = this.plot.getBoundingClientRect();
+    const seen = Math.min(picture.bottom, innerHeight) - Math.max(picture.top, 0);
+    if (seen >= Math.min(picture.height, innerHeight / 3)) return;
+    const header = parseFloat(getComputedStyle(this.node).scrollMarginTop);
+    const both = header + picture.top - this.tools.getBoundingClientRect().top;
+    const aim = both <= (2 / 3) * innerHeight ? both : innerHeight / 4;
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    scrollBy({ top: picture.top - aim, behavior: still ? "instant" : "smooth" });
   }
 
   pause() {
