@@ -39,7 +39,7 @@ test: lint $(BOOK) ## Check everything: style, the book, the package, notebooks,
 	@echo "==> A browser for the tests"
 	@$(PY) -m bnviz.browser --install
 	@echo "==> Tests"
-	@$(PY) -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup --durations 5
+	@$(PY) -m pytest --numprocesses 3 --dist loadgroup --durations 5
 
 lab: $(INSTALLED) ## Start JupyterLab on the notebooks of the book
 	@$(PY) -m jupyterlab --ServerApp.root_dir=book $$([ "$$(id -u)" != 0 ] || echo --allow-root)

@@ -22,8 +22,8 @@ hypothesis.settings.load_profile("bnviz")
 REPOSITORY = Path(__file__).parent.parent
 
 
-# What needs the browser longest forms two groups of about the same length, "page" and "reader":
-# each stays in one process, the two run side by side, and the rest fills up.
+# `make test` has three processes, which mostly wait for a browser or a kernel. What needs the
+# browser longest forms two groups of about one length, "page" and "reader"; the third has the rest.
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A headless Chromium, one per test process."""

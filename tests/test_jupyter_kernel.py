@@ -9,6 +9,8 @@ from jupyter_client.manager import start_new_kernel
 
 from bnviz import show
 
+pytestmark = pytest.mark.xdist_group("kernel")  # one for most tests
+
 
 class Kernel:
     """A kernel and what a notebook does with it."""
@@ -140,6 +142,7 @@ def test_interrupt_of_a_cell_ends_the_training_too(training, cell):
 HELD = """
 import gc, threading, ipywidgets
 from bnviz.hosts._live import LiveFigure
+
 def held():
     for _ in range(3): gc.collect()
     figures = sum(isinstance(o, LiveFigure) for o in gc.get_objects())

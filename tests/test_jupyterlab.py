@@ -22,6 +22,8 @@ from bnviz import explorers
 from bnviz.explorer import Explorer, Simulation
 from bnviz.prng import Shuffler
 
+pytestmark = pytest.mark.xdist_group("lab")  # one server for all
+
 REPOSITORY = Path(__file__).parent.parent
 CHAPTER = REPOSITORY / "book" / "steps.ipynb"
 TOKEN = secrets.token_hex()

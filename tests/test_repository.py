@@ -1,8 +1,11 @@
 """What several files say alike: versions, and the map of the code."""
 
+import os
 import re
 import tomllib
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parent.parent
 
@@ -29,3 +32,10 @@ def test_the_map_names_every_room():
     rooms = {path.name for path in (ROOT / "bnviz").iterdir() if path.name[0] not in "_."}
     text = (ROOT / "CONTRIBUTING.md").read_text()
     assert [room for room in rooms if room not in text] == []
+
+
+@pytest.mark.xdist_group("together")
+def test_tests_that_belong_together_stay_in_one_process(request):
+    """They share a server or a built book; a version of pytest once ignored that in silence."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        assert request.node.nodeid.endswith("@together")
