@@ -37,7 +37,7 @@ class _Visit:
         context.add_init_script(_THRIFTY)
         page = context.new_page()
         self.answers: list[Response] = []
-        page.on("response", self.answers.append)
+        page.on("response", lambda answer: self.answers.append(answer))
         figure = f"""document.querySelector('figure.bnviz[data-explorer="{name}"]')"""
         began = time.perf_counter()
         page.goto(url, wait_until="commit")
@@ -113,7 +113,7 @@ def _embedded(names: list[str]) -> int:
         drawing = artifacts.first_drawing(explorers.get(name)).figure
         views.append(go.FigureWidget(data=drawing["data"], layout=drawing["layout"]))
     file = _Text()
-    embed_minimal_html(file, views=views, title="")
+    embed_minimal_html(file, views=views, title="", drop_defaults=False)
     return len(gzip.compress(file.text.encode(), 6))
 
 

@@ -47,9 +47,9 @@
         const change = drawn(node);
         move(slider, place(slider, k));
         await change;
+        await frame(); // drawn between two frames, a picture is shown with the second
         await painted();
         times.push(performance.now() - began);
-        await frame();
       }
       return times.slice(3); // the first moves of a drag hide plotly's marks
     },

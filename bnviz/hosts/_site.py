@@ -12,8 +12,10 @@ from bnviz.hosts._policy import guarded
 
 __all__ = ["complete_config", "mend_pages", "social_card"]
 
-# What the theme and docutils write, and what screen readers need instead.
+# What the theme and docutils write, and what readers need instead.
 _MENDED = {
+    # draws the icons a second time, half a megabyte; the theme's font has them all
+    r'\s*<script defer src="[^"]*/fontawesome\.js[^"]*"></script>': "",
     # an icon or a short-cut is no part of a name, and a name must hold what is to be read
     r'(<i class="theme-switch [^>]*?) title="[\w ]+"': r'\1 aria-hidden="true"',
     r'(<button class="btn search-button-field [^>]*?) title="Search" aria-label="Search"': r"\1",
@@ -59,7 +61,7 @@ def social_card(app: Sphinx, context: dict, picture: str, title: str) -> None:
 
 
 def mend_pages(app: Sphinx, error: Exception | None) -> None:
-    """Put right what makes finished pages hard to use with a screen reader; guard them."""
+    """Put right what makes finished pages heavy or hard to use with a screen reader; guard them."""
     if error or app.builder.format != "html":
         return
     for page in Path(app.outdir).rglob("*.html"):

@@ -133,9 +133,10 @@ def _bring_figures_to_life(app, pagename, templatename, context, doctree) -> Non
 def _posters(app: Sphinx, address, name: str) -> str:
     """The first drawing as two pictures, of which the page's mode shows one."""
     return "".join(
-        f'<img class="bnviz-poster dark-light only-{mode}-poster" alt="" width="700" '
+        f'<img class="bnviz-poster dark-light only-{mode}-poster" alt="" width="700" {loading}'
         f'src="{address(f"_static/bnviz/figures/{app.bnviz_figures[name][mode]}", 1)}">'
-        for mode in ("light", "dark")
+        # one that is not shown is not loaded; paper shows the light one, which must be there
+        for mode, loading in (("light", ""), ("dark", 'loading="lazy" '))
     )
 
 

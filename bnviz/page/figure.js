@@ -191,19 +191,26 @@ export class Explorer {
   /** What is gathered between two frames; an Explorer gathers nothing. */
   prepare() {}
 
-  /** Draw at the next frame, cheaply; plotly follows when things have come to rest. */
+  /**
+   * Draw cheaply, once a frame; plotly follows when things have come to rest. Drawn at once, a picture
+   * is ready when the frame begins; what comes later within that frame is drawn with the next.
+   */
   show() {
     clearTimeout(this.resting);
-    this.frame ??= requestAnimationFrame(() => {
+    this.stale = true;
+    if (this.frame !== undefined) return;
+    this.frame = requestAnimationFrame(() => {
       this.frame = undefined;
-      this.prepare();
-      if (supports(this.plot)) this.painter.paint();
-      else this.react();
-      this.say();
-      this.counted();
-      // from here, not from the request: a frame may come late, and nothing may be painted after
-      this.resting = setTimeout(() => this.rest(), REST);
+      if (this.stale) this.show();
     });
+    this.stale = false;
+    this.prepare();
+    if (supports(this.plot)) this.painter.paint();
+    else this.react();
+    this.say();
+    this.counted();
+    // from here, not from the request: a frame may come late, and nothing may be painted after
+    this.resting = setTimeout(() => this.rest(), REST);
   }
 
   /** One more drawn update, for those who watch from outside. */
