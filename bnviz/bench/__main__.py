@@ -11,6 +11,7 @@ from bnviz.bench.results import save
 from bnviz.bench.steps import growth_rows, step_rows
 from bnviz.bench.visit import visit_rows
 
+LONG = "project"  # half an hour; measured when it is named
 GROUPS = {
     "steps": step_rows,
     "slider": slider_rows,
@@ -20,16 +21,15 @@ GROUPS = {
     "recording": recorder_rows,
     "numpy": numpy_rows,
     "growth": growth_rows,
-    "project": project_rows,
+    LONG: project_rows,
 }
-_LONG = "project"  # half an hour; measured when it is named
 
 
 def main() -> None:
     """Measure the groups, print them, and store them for the book."""
-    usual = [name for name in GROUPS if name != _LONG]
+    usual = [name for name in GROUPS if name != LONG]
     parser = argparse.ArgumentParser(prog="python -m bnviz.bench", description=main.__doc__)
-    parser.add_argument("groups", nargs="*", help=f"of {', '.join(GROUPS)}; all but {_LONG}")
+    parser.add_argument("groups", nargs="*", help=f"of {', '.join(GROUPS)}; all but {LONG}")
     named = parser.parse_args().groups or usual
     if unknown := set(named) - set(GROUPS):
         parser.error(f"no group is called {sorted(unknown)}; there are {list(GROUPS)}")

@@ -30,8 +30,12 @@ class Table:
         return "\n".join(line(row) for row in self.rows)
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{name}</th>" for name in self._head())
-        body = "".join(f"<tr>{self._cells(row)}</tr>" for row in self.rows)
+        columns = self._columns()
+        head = "".join(f"<th>{escape(name)}</th>" for name, _ in columns)
+        lines = zip(*(cells for _, cells in columns), strict=True)
+        body = "".join(
+            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>" for cells in lines
+        )
         machine = self.result["machine"]
         note = (
             f"{machine['processor']}, {machine['cores']} cores, PyTorch {machine['torch']}, "
@@ -39,35 +43,44 @@ class Table:
             f"Recompute: <code>python -m bnviz.bench {self.result['group']}</code>"
         )
         return (
-            f'<div class="bnviz-bench-frame" tabindex="0" role="region" aria-label="measured">'
+            '<div class="bnviz-bench-frame" tabindex="0" role="region" aria-label="measured">'
             f'<table class="bnviz-bench"><thead><tr>{head}</tr></thead>'
             f"<tbody>{body}</tbody></table></div>"
             f'<p class="bnviz-bench-note">{note}</p>'
         )
 
-    def _compared(self) -> bool:
-        return any(row["against"] for row in self.rows)
+    def _columns(self) -> list[tuple[str, list[str]]]:
+        """Heading and cells of each column; what is the same in all rows stands in the heading."""
+        rows = self.rows
+        unit = {row["unit"] for row in rows}
+        (shared,) = unit if len(unit) == 1 else ("",)
+        in_head, in_cell = (f", {shared}" if shared else ""), ("" if shared else " ")
 
-    def _head(self) -> tuple[str, ...]:
-        more = tuple(self.rows[0]["more"])
-        if self._compared():
-            return ("measured", "against", "here", "there", "ratio (quartiles)", "target", *more)
-        return ("measured", "median", "quartiles", "target", *more)
+        def number(row: dict, side: str) -> str:
+            return f"{row[side]:g}{in_cell}{row['unit'] if in_cell else ''}"
 
-    def _cells(self, row: dict) -> str:
-        low, high = row["quartiles"]
-        spread = f"{low:g} to {high:g}"
-        here = f"{row['ours']:g} {row['unit']}"
-        cells = [row["what"]]
-        if self._compared():
-            there = "" if row["theirs"] is None else f"{row['theirs']:g} {row['unit']}"
-            ratio = "" if row["theirs"] is None else f"<b>{row['ratio']:g}</b> ({spread})"
-            cells += [row["against"], here, there, ratio]
+        def spread(row: dict) -> str:
+            return "{:g} to {:g}".format(*row["quartiles"])
+
+        columns = [("measured", [row["what"] for row in rows])]
+        if all(row["against"] for row in rows):
+            others = {row["against"] for row in rows}
+            if len(others) > 1:
+                columns.append(("against", [row["against"] for row in rows]))
+            there = "there" if len(others) > 1 else others.pop()
+            columns.append((f"here{in_head}", [number(row, "ours") for row in rows]))
+            columns.append((f"{there}{in_head}", [number(row, "theirs") for row in rows]))
+            columns.append(("ratio", [f"{row['ratio']:g}" for row in rows]))
         else:
-            cells += [here, spread]
-        cells += [verdict(row), *(f"{value:.3g}" for value in row["more"].values())]
-        marked = (c if c.startswith("<b>") else escape(c) for c in cells)
-        return "".join(f"<td>{cell}</td>" for cell in marked)
+            columns.append((f"median{in_head}", [number(row, "ours") for row in rows]))
+        columns.append(("quartiles", [spread(row) for row in rows]))
+        if any(row["met"] is not None for row in rows):
+            columns.append(("target", [verdict(row) for row in rows]))
+        more = {name: None for row in rows for name in row["more"]}
+        for name in more:
+            cells = [f"{row['more'][name]:.3g}" if name in row["more"] else "" for row in rows]
+            columns.append((name, cells))
+        return columns
 
 
 def verdict(row: dict) -> str:
