@@ -19,8 +19,8 @@ def closure(*names: str) -> dict[str, str]:
     Raises:
         ValueError: for a module that has no source file, such as a notebook.
 
-    >>> sorted(closure("bnviz.measures", "bnviz.record"))
-    ['bnviz.measures', 'bnviz.record']
+    >>> sorted(closure("bnviz.measures", "bnviz.history"))
+    ['bnviz._arguments', 'bnviz.history', 'bnviz.measures']
     """
     found: dict[str, str] = {}
     waiting = list(names)
