@@ -4,7 +4,6 @@ What the worker holds is measured as well: there live the graphs and the states 
 """
 
 import json
-import os
 
 import pytest
 
@@ -18,8 +17,7 @@ pytestmark = pytest.mark.xdist_group("reader")
 PAGES = {path: names for path, names in FIGURES.items() if names and path != "intro.html"}
 FIGURE_COUNT = sum(map(len, PAGES.values()))
 EVENTS = 5_000
-# A shared machine takes up to 20 ms a step, so that 20,000 would take minutes: BNVIZ_STEPS=20000
-STEPS = int(os.environ.get("BNVIZ_STEPS", "2000"))
+STEPS = 20_000
 GROWTH = 1.10
 SLACK = 300_000  # bytes; of a heap of 20 to 50 MB what compiled functions and caches may take
 
