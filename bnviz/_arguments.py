@@ -51,10 +51,10 @@ def finite(value) -> bool:
 def number(name: str, value, low: float = -math.inf, high: float = math.inf, *, above=False):
     """Raise TypeError unless the value is a real number, ValueError unless finite, low to high.
 
-    With `above`, low itself will not do. A tensor is not looked at.
+    With `above`, low itself will not do. A tensor must be a scalar; its value is not looked at.
     """
     if isinstance(value, Tensor):
-        return
+        return tensor(name, value)
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
     if not finite(value) or not low <= value <= high or (above and value == low):
@@ -80,7 +80,8 @@ def tensor(name: str, v, *axes: str | int) -> None:
         for n, axis in zip(v.shape, axes, strict=True)
     )
     if not fits:
-        wanted = f"({', '.join(map(str, axes))})" if axes else "a scalar"
+        comma = "," if len(axes) == 1 else ""
+        wanted = f"({', '.join(map(str, axes))}{comma})" if axes else "a scalar"
         raise ValueError(f"{name} must be {wanted}, got shape {tuple(v.shape)}")
 
 

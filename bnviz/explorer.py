@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bnviz.controls import Control, control_from_dict, control_to_dict
 
-__all__ = ["Binding", "Explorer", "Simulation", "State", "readable"]
+__all__ = ["Binding", "Explorer", "Simulation", "State", "readable", "typeset"]
 
 State = dict[str, Tensor]
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -233,8 +233,26 @@ def readable(number: float, spec: str) -> str:
     return re.sub(r"^-(0(\.0*)?%?)$", r"\1", text)  # no minus sign before a zero
 
 
+def typeset(text: str) -> str:
+    """A number of Python's format language as it stands in a sentence; `page/format.js` agrees.
+
+    >>> typeset("-2.8"), typeset("1.5e-05"), typeset("1e+03"), typeset("0.0e+00")
+    ('−2.8', '1.5 × 10⁻⁵', '10³', '0')
+    """
+    if power := re.fullmatch(r"(-?)([\d.]+)e([+-]\d+)", text):
+        sign, mantissa, exponent = power.groups()
+        if not float(mantissa):
+            return "0"
+        factor = "" if mantissa == "1" else f"{mantissa} × "
+        text = f"{sign}{factor}10{str(int(exponent)).translate(_RAISED)}"
+    return re.sub("^-", "−", text)
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 class _Readout(string.Formatter):
     """Fill a readout from numbers and tensors."""
 
     def format_field(self, value, spec: str) -> str:
-        return readable(float(value), spec)
+        return typeset(readable(float(value), spec))

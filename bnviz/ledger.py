@@ -12,7 +12,7 @@ import nbformat
 import yaml
 
 from bnviz import experiments
-from bnviz.explorer import readable
+from bnviz.explorer import readable, typeset
 
 __all__ = ["VERDICTS", "Claim", "read"]
 
@@ -90,11 +90,11 @@ def _command(place: dict) -> str:
 def _number(place: dict, book: Path) -> str:
     """What stands at a place, as text."""
     if "notebook" in place:
-        return _printed(book / f"{place['notebook']}.ipynb", place["find"])
-    return _stored(place["experiment"], place["key"], place.get("format", ".0f"))
+        return typeset(_printed(book / f"{place['notebook']}.ipynb", place["find"]))
+    return typeset(_stored(place["experiment"], place["key"], place.get("format", ".0f")))
 
 
-_PLAIN = {"True": "yes", "False": "no"}  # what Python prints, as one says it
+_PLAIN = {"True": "yes", "False": "no", "nan": "NaN"}  # what Python prints, as one says it
 
 
 def _printed(notebook: Path, pattern: str) -> str:

@@ -29,6 +29,7 @@ def density(v: Tensor, low: float, high: float, bins: int) -> Tensor:
     arguments.floats("v", v, "layers", "n")
     arguments.whole("bins", bins, 1)
     arguments.number("low", low)
+    arguments.number("high", high)
     arguments.number("high - low", high - low, 0, above=True)
     width = (high - low) / bins
     finite = ~torch.isnan(v)

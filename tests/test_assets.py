@@ -40,7 +40,7 @@ def test_the_packages_are_there():
     folder = assets.node_modules()
     assert (folder / "onnxruntime-web" / "dist" / "ort.wasm.min.mjs").is_file()
     assert (folder / "plotly.js-cartesian-dist-min" / "plotly-cartesian.min.js").is_file()
-    assert (folder / "mathjax" / "es5" / "tex-mml-chtml.js").is_file()
+    assert (folder / "mathjax" / "es5" / "startup.js").is_file()
 
 
 @pytest.fixture

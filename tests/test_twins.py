@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bnviz import prng
-from bnviz.explorer import readable
+from bnviz.explorer import readable, typeset
 from bnviz.history import History
 from tests.reader import reading
 
@@ -67,10 +67,11 @@ def test_numbers_are_written_the_same(run):
         for x in numbers
         for s in (".0f", ".2f", ".1e", ".3g", ".6g", ".0%", ".1%", "d", "|none|one: 1|many")
     ]
-    found = run("format.js", "argument.map(([x, s]) => m.formatNumber(x, s))", cases)
+    labels = run("format.js", "argument.map(([x, s]) => m.formatNumber(x, s))", cases)
+    sentences = run("format.js", "argument.map(([x, s]) => m.fill(`{x:${s}}`, {x}))", cases)
     wrong = [
-        (x, s, f, readable(x, s))
-        for (x, s), f in zip(cases, found, strict=True)
-        if f != readable(x, s)
+        (x, s, label, sentence)
+        for (x, s), label, sentence in zip(cases, labels, sentences, strict=True)
+        if (label, sentence) != (readable(x, s), typeset(readable(x, s)))
     ]
     assert wrong == []

@@ -3,6 +3,7 @@
 import argparse
 
 from bnviz.bench.jupyter import jupyter_rows
+from bnviz.bench.memory import memory_rows
 from bnviz.bench.page import frame_rows, slider_rows
 from bnviz.bench.project import project_rows
 from bnviz.bench.python import numpy_rows, recorder_rows
@@ -21,6 +22,7 @@ GROUPS = {
     "recording": recorder_rows,
     "numpy": numpy_rows,
     "growth": growth_rows,
+    "memory": memory_rows,
     LONG: project_rows,
 }
 

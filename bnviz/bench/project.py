@@ -1,6 +1,7 @@
-"""The project itself: how long it takes to build the book and to test everything."""
+"""The project itself: what it takes to build the book and to test everything."""
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -29,11 +30,13 @@ def project_rows() -> Iterator[Row]:
     yield Row(
         _GROUP, "the book, with nothing changed", "the same from nothing", "s", (again,), (cold,)
     )
+    yield Row(_GROUP, "the largest process of these", "", "MB", (_largest(),))
     began = time.perf_counter()
     done = subprocess.run(["make", "test"], cwd=_ROOT, stdin=subprocess.DEVNULL, check=False)
     if done.returncode:
         raise RuntimeError("make test failed, and how long that took is of no use")
     yield Row(_GROUP, "make test, installed before", "", "min", (_minutes(began),), target=20)
+    yield Row(_GROUP, "the largest process until here", "", "MB", (_largest(),), target=2000)
 
 
 def _build(folder: Path) -> float:
@@ -48,6 +51,11 @@ def _build(folder: Path) -> float:
         check=True,
     )
     return time.perf_counter() - began
+
+
+def _largest() -> float:
+    """The most memory that one process which has ended held at a time."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6
 
 
 def _minutes(began: float) -> float:

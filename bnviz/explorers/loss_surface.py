@@ -54,7 +54,7 @@ def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[st
     for name in NETS:
         w, m, s = (part(state, f"{name}.{kind}") for kind in ("w", "m", "s"))
         gradient, losses = grad(_total, has_aux=True)(w, x, y, _activation(controls["activation"]))
-        moved = update(w, m, s, gradient, controls["lr"], new["count"])
+        moved = update(w, m, s, gradient, controls["lr"], new["count"][0])
         for kind, values in zip(("w", "m", "s"), moved, strict=True):
             new |= {f"{name}.{kind}.{k}": v for k, v in values.items()}
         outputs |= {f"{name}_losses": losses, f"{name}_loss": losses.sum() / 3}

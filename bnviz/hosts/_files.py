@@ -14,6 +14,9 @@ from bnviz.poster import picture, poster
 __all__ = ["write_figure", "write_libraries", "write_scripts"]
 
 _PAGE = Path(__file__).parent.parent / "page"
+# Its menu, which MathJax's ready-made bundle holds, is two fifths of it.
+_MATHJAX = ("startup.js", "core.js", "input/tex.js", "input/tex", "output/chtml.js")
+_MATHJAX += ("output/chtml/fonts", "a11y/assistive-mml.js")
 _ORT = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 
 
@@ -30,10 +33,12 @@ def write_libraries(home: Path, modules: Path) -> dict[str, str]:
     plotly = modules / "plotly.js-cartesian-dist-min"
     name = f"plotly-{_version(plotly)}.min.js"
     _write(home / name, (plotly / "plotly-cartesian.min.js").read_bytes)
-    mathjax = modules / "mathjax" / "es5"
-    _write(home / "mathjax" / "tex-mml-chtml.js", (mathjax / "tex-mml-chtml.js").read_bytes)
-    fonts = "output/chtml/fonts/woff-v2"
-    shutil.copytree(mathjax / fonts, home / "mathjax" / fonts, dirs_exist_ok=True)
+    for part in _MATHJAX:
+        source, wanted = modules / "mathjax" / "es5" / part, home / "mathjax" / part
+        if source.is_dir():
+            shutil.copytree(source, wanted, dirs_exist_ok=True)
+        else:
+            _write(wanted, source.read_bytes)
     return {
         "plotly": f"../{name}",
         "ort": f"../{ort.name}/{_ORT[0]}",

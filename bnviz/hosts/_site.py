@@ -12,6 +12,7 @@ from bnviz.hosts._policy import guarded
 
 __all__ = ["complete_config", "mend_pages", "social_card"]
 
+_MATHJAX = ("core", "input/tex", "output/chtml", "a11y/assistive-mml")
 # What the theme and docutils write, and what readers need instead.
 _MENDED = {
     # draws the icons a second time, half a megabyte; the theme's font has them all
@@ -30,7 +31,8 @@ _MENDED = {
 def complete_config(app: Sphinx, config) -> None:
     """MathJax comes with the book; links lead to the repository that the book is built from."""
     config.html_context.setdefault("default_mode", "auto")
-    config.mathjax_path = "bnviz/mathjax/tex-mml-chtml.js"
+    config.mathjax_path = "bnviz/mathjax/startup.js"
+    config.mathjax3_config = {"loader": {"load": [*_MATHJAX]}} | (config.mathjax3_config or {})
     url = fork.repository_url()
     options = {"repository_url": url, "repository_branch": fork.branch()}
     options |= {f"use_{name}_button": bool(url) for name in ("repository", "issues", "edit_page")}

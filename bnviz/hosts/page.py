@@ -17,6 +17,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from bnviz import assets, explorers
 from bnviz.hosts._files import write_figure, write_libraries, write_scripts
+from bnviz.hosts._icons import trim_icons
 from bnviz.hosts._next import announce, collect_cards
 from bnviz.hosts._numbers import FigureRole, number_figures, refer
 from bnviz.hosts._site import complete_config, mend_pages, social_card
@@ -76,6 +77,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("html-page-context", _bring_figures_to_life)
     app.connect("html-page-context", _tidy_scripts, priority=900)
     app.connect("build-finished", mend_pages)
+    app.connect("build-finished", trim_icons)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 

@@ -58,6 +58,18 @@ function general(value, digits) {
   return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
 }
 
+/** A number of Python's format language as it stands in a sentence: -1.5e-05 is −1.5 × 10⁻⁵. @param {string} text */
+export function typeset(text) {
+  const power = /^(-?)([\d.]+)e([+-]\d+)$/.exec(text);
+  if (power) {
+    const [, sign, mantissa, exponent] = power;
+    if (Number(mantissa) === 0) return "0";
+    const raised = String(Number(exponent)).replace(/./g, (c) => (c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(c)]));
+    text = `${sign}${mantissa === "1" ? "" : `${mantissa} × `}10${raised}`;
+  }
+  return text.replace(/^-/, "−");
+}
+
 /**
  * Fill "{mean:.2f}" and "{means[4]:.1f}" from numbers and arrays.
  * @param {string} template @param {Record<string, number | ArrayLike<number>>} values
@@ -67,6 +79,6 @@ export function fill(template, values) {
     const value = values[name];
     if (value === undefined) return "…";
     const number = typeof value === "number" ? value : value[Number(index ?? 0)];
-    return formatNumber(number, spec ?? "");
+    return typeset(formatNumber(number, spec ?? ""));
   });
 }

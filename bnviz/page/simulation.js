@@ -38,13 +38,17 @@ export class Simulation extends Explorer {
     this.speed = element("select", { name: "speed" }, ...speeds);
     this.speed.value = "normal";
     this.counter = element("output", { className: "bnviz-step" }, "");
-    return [
+    this.transport = element(
+      "div",
+      { className: "bnviz-transport" },
       this.playButton,
       button("step", "Step", () => this.single()),
       button("reset", "Reset", () => this.reset()),
+      this.counter,
+    );
+    return [
       element("label", { className: "bnviz-inline" }, "seed ", this.seed),
       element("label", { className: "bnviz-inline" }, "speed ", this.speed),
-      this.counter,
       more(this),
     ];
   }
@@ -62,6 +66,7 @@ export class Simulation extends Explorer {
 
   build() {
     super.build();
+    this.tools.before(this.transport); // of its own, because it stays on the screen
     this.node.addEventListener("keydown", (event) => this.key(event));
   }
 
@@ -216,7 +221,7 @@ export class Simulation extends Explorer {
 
   async play() {
     this.playing = true;
-    this.face();
+    this.reveal();
     this.playButton.textContent = "Pause";
     this.said.setAttribute("aria-live", "off"); // it would never stop talking
     await this.ready();
@@ -224,14 +229,14 @@ export class Simulation extends Explorer {
     else this.pause();
   }
 
-  /** Who presses Play wants to see it: bring the picture onto the screen, with the buttons if both fit. */
-  face() {
+  /** Who presses Play wants to see it: bring the picture onto the screen, with the controls if both fit. */
+  reveal() {
     const picture = this.plot.getBoundingClientRect();
     const seen = Math.min(picture.bottom, innerHeight) - Math.max(picture.top, 0);
     if (seen >= Math.min(picture.height, innerHeight / 3)) return;
     const header = parseFloat(getComputedStyle(this.node).scrollMarginTop);
-    const both = header + picture.top - this.tools.getBoundingClientRect().top;
-    const aim = both <= (2 / 3) * innerHeight ? both : innerHeight / 4;
+    const both = header + picture.top - this.heading.getBoundingClientRect().top;
+    const aim = both <= (2 / 3) * innerHeight ? both : header + this.transport.offsetHeight;
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     scrollBy({ top: picture.top - aim, behavior: still ? "instant" : "smooth" });
   }
