@@ -15,7 +15,7 @@ from bnviz.serve import BOOK, serving
 __all__ = ["memory_rows"]
 
 _FIGURE = "drift"  # the training on the book's first page
-_TURNS, _STEPS, _LONG = 5, 2000, 120_000  # the last in milliseconds
+_TURNS, _STEPS, _LONG = 5, 5000, 120_000  # the last in milliseconds
 # What a kernel does before it shows the figure, and after; it answers with the bytes it holds.
 _KERNEL = f"""
 import psutil
@@ -29,20 +29,22 @@ _GROUP = "Memory"
 def memory_rows() -> Iterator[Row]:
     """Megabytes that no other process shares, a fresh browser and a fresh kernel each turn."""
     url_of = figure_pages()[_FIGURE]
-    empty, live, trained, kernel = [], [], [], []
+    empty, live, busy, trained, kernel = [], [], [], [], []
     with sync_playwright() as playwright, serving(BOOK) as url:
         for _ in range(_TURNS):
             with launch(playwright) as browser:
                 empty.append(_empty(browser))
                 with opened(browser, url + url_of, _FIGURE) as (page, _):
-                    page.wait_for_timeout(1000)
-                    live.append(_largest_tab())
+                    live.append(_rested(page))
                     _train(page)
-                    trained.append(_largest_tab())
+                    busy.append(_largest_tab())
+                    trained.append(_rested(page))
             kernel.append(_kernel())
     against = "a kernel with the same figure"
     yield Row(_GROUP, "an empty tab", against, "MB", tuple(empty), tuple(kernel))
     yield Row(_GROUP, f"{_FIGURE}, live", against, "MB", tuple(live), tuple(kernel))
+    training = f"{_FIGURE}, in the midst of training"
+    yield Row(_GROUP, training, against, "MB", tuple(busy), tuple(kernel))
     after = f"{_FIGURE}, after {_STEPS:,} steps"
     yield Row(_GROUP, after, against, "MB", tuple(trained), tuple(kernel))
 
@@ -50,7 +52,7 @@ def memory_rows() -> Iterator[Row]:
 def _empty(browser: Browser) -> float:
     page = browser.new_page()
     page.goto("about:blank")
-    found = _largest_tab()
+    found = _rested(page)
     page.context.close()
     return found
 
@@ -60,7 +62,16 @@ def _train(page: Page) -> None:
     page.select_option(f'[data-explorer="{_FIGURE}"] [name="speed"]', "fast")
     page.click(f'[data-explorer="{_FIGURE}"] [name="play"]')
     page.wait_for_function(f"() => {find}.dataset.step >= {_STEPS}", timeout=_LONG)
-    page.click(f'[data-explorer="{_FIGURE}"] [name="play"]')
+
+
+def _rested(page: Page) -> float:
+    """Once nothing runs, and what nobody needs is thrown away."""
+    if pause := page.query_selector('[name="play"]:text("Pause")'):
+        pause.click()
+    page.wait_for_timeout(1000)
+    page.context.new_cdp_session(page).send("HeapProfiler.collectGarbage")
+    page.wait_for_timeout(500)
+    return _largest_tab()
 
 
 def _largest_tab() -> float:
