@@ -129,4 +129,4 @@ def test_the_new_figure_lives_in_the_page(browser, fork):
         figure.move("gain", -2)
         figure.rest()
         assert figure.drawn("line", "y") == [2, 1, 0, -1, -2]
-        assert figure.readout == "It ends at -2.0."
+        assert figure.readout == "It ends at −2.0."
