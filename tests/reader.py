@@ -89,6 +89,8 @@ class Figure:
 
     @property
     def readout(self) -> str:
+        """It is written after the frame with the picture that it belongs to."""
+        self.page.evaluate("new Promise(r => requestAnimationFrame(() => setTimeout(r)))")
         return self.root.locator(".bnviz-readout").text_content()
 
     @property

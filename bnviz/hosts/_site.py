@@ -13,10 +13,16 @@ from bnviz.hosts._policy import guarded
 __all__ = ["complete_config", "mend_pages", "social_card"]
 
 _MATHJAX = ("core", "input/tex", "output/chtml", "a11y/assistive-mml")
+_PRELOADED = "".join(
+    rf'<link rel="preload" as="script" href="\2/{part}.js" />'
+    for part in (*_MATHJAX, "output/chtml/fonts/tex")
+)
 # What the theme and docutils write, and what readers need instead.
 _MENDED = {
     # draws the icons a second time, half a megabyte; the theme's font has them all
     r'\s*<script defer src="[^"]*/fontawesome\.js[^"]*"></script>': "",
+    # all parts of MathJax at once, and not only when the first has begun to run
+    r'(<script defer="defer" src="([^"]*/mathjax)/startup\.js)': rf"{_PRELOADED}\1",
     # an icon or a short-cut is no part of a name, and a name must hold what is to be read
     r'(<i class="theme-switch [^>]*?) title="[\w ]+"': r'\1 aria-hidden="true"',
     r'(<button class="btn search-button-field [^>]*?) title="Search" aria-label="Search"': r"\1",

@@ -49,6 +49,7 @@ export class Explorer {
     for (const [key, value] of Object.entries(given)) this.controls.set(key, value);
     this.plot = element("div", { className: "bnviz-plot", role: "img" });
     this.plot.setAttribute("aria-label", `${title}. ${caption}`);
+    this.sentence = first;
     this.readout = element("p", { className: "bnviz-readout" }, first);
     this.said = element("p", { className: "bnviz-said", ariaLive: "polite" }); // once things rest
     this.note = this.node.querySelector(".bnviz-note");
@@ -207,7 +208,14 @@ export class Explorer {
     this.prepare();
     if (supports(this.plot)) this.painter.paint();
     else this.react();
-    this.say();
+    this.sentence = this.words();
+    // after the frame with the picture: text is set anew by the whole page, which takes 3 ms
+    this.writing ??= requestAnimationFrame(() =>
+      setTimeout(() => {
+        this.writing = undefined;
+        this.say();
+      }),
+    );
     this.counted();
     // from here, not from the request: a frame may come late, and nothing may be painted after
     this.resting = setTimeout(() => this.rest(), REST);
@@ -220,6 +228,7 @@ export class Explorer {
 
   /** plotly draws everything, with hover and the template of the page. */
   async rest() {
+    this.say();
     await this.react();
     this.painter?.clear();
     if (this.renders > 1) this.said.textContent = this.readout.textContent;
@@ -240,13 +249,17 @@ export class Explorer {
     return { ...layout, template: templateNow(this.spec.templates), autosize: true };
   }
 
-  /** The readout, in the words of the spec. */
+  /** Write the sentence that belongs to the newest picture. */
   say() {
+    if (this.readout.textContent !== this.sentence) this.readout.textContent = this.sentence;
+  }
+
+  /** The readout, in the words of the spec. */
+  words() {
     const numbers = this.controls.numbers();
     const values = Object.fromEntries(this.spec.controls.map((c, k) => [c.name, numbers[k]]));
     for (const [name, { data }] of Object.entries(this.outputs)) values[name] = data;
-    const text = fill(this.spec.readout, values);
-    if (this.readout.textContent !== text) this.readout.textContent = text;
+    return fill(this.spec.readout, values);
   }
 }
 

@@ -245,6 +245,7 @@ export class Simulation extends Explorer {
     this.playing = false;
     this.playButton.textContent = "Play";
     this.said.setAttribute("aria-live", "polite");
+    this.say();
     if (this.number) this.said.textContent = this.readout.textContent;
   }
 
@@ -354,7 +355,8 @@ export class Simulation extends Explorer {
   /** The step that is drawn, not one that waits for its frame. */
   counted() {
     this.node.dataset.step = String(this.number);
-    this.counter.textContent = `step ${this.number}`;
+    const step = `step ${this.number}`;
+    if (this.counter.textContent !== step) this.counter.textContent = step;
     super.counted();
   }
 }
