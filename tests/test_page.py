@@ -100,7 +100,7 @@ def _ends(explorer):
 
 
 # Formulas that are set later move what stands below them, by fractions of a pixel too.
-STILL = "MathJax.startup.promise.then(() => document.fonts.ready).then(() => {})"
+AT_REST = "MathJax.startup.promise.then(() => document.fonts.ready).then(() => {})"
 
 
 @pytest.mark.parametrize("name", explorers.names())
@@ -110,7 +110,7 @@ def test_the_canvas_shows_what_plotly_shows(browser, book_url, name):
         reader.open(f"book/{PAGE[name]}")
         figure = reader.figure(name)
         plot = figure.root.locator(".bnviz-plot")
-        reader.page.evaluate(STILL)
+        reader.page.evaluate(AT_REST)
         rested = pixels(plot.screenshot())
         base = reader.page.locator('script[src*="explorer.js"]').evaluate("s => s.src")
         figure.evaluate(
@@ -159,6 +159,28 @@ def test_a_frame_that_comes_late_leaves_the_stage_to_plotly(browser, book_url):
         assert figure.root.locator("[name=gamma]").input_value() == "2"
         assert figure.renders >= 1
         assert figure.evaluate("node.querySelector('.bnviz-hot') === null")
+
+
+# What lies at the middle of the button, once the picture is in the middle of the screen.
+AT_HAND = """(() => {
+  const middle = (what) => {
+    const { left, top, width, height } = node.querySelector(what).getBoundingClientRect();
+    return [left + width / 2, top + height / 2];
+  };
+  scrollBy({ top: middle(".bnviz-plot")[1] - innerHeight / 2, behavior: "instant" });
+  return document.elementFromPoint(...middle("[name=play]"))?.name;
+})()"""
+
+
+@pytest.mark.parametrize("width", [1200, 360])
+@pytest.mark.parametrize("name", [n for n in explorers.names() if n not in STILL])
+def test_the_button_that_stops_a_training_is_at_hand(browser, book_url, name, width):
+    with reading(browser, book_url) as reader:
+        reader.page.set_viewport_size({"width": width, "height": 640})
+        reader.open(f"book/{PAGE[name]}")
+        figure = reader.figure(name)
+        reader.page.evaluate(AT_REST)
+        assert figure.evaluate(AT_HAND) == "play"
 
 
 def test_play_trains_and_its_losses_are_pythons(browser, book_url):
