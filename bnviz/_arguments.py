@@ -53,7 +53,7 @@ def number(name: str, value, low: float = -math.inf, high: float = math.inf, *, 
 
     With `above`, low itself will not do. A tensor must be a scalar; its value is not looked at.
     """
-    if isinstance(value, Tensor):
+    if isinstance(value, Tensor) and value.dtype != torch.bool:
         return tensor(name, value)
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {value!r}")

@@ -93,7 +93,10 @@ def backward(dy, cache):
     x_hat, gamma, inv_std, dtype = cache
     dy = _check_floats("dy", dy, x_hat.shape).astype(x_hat.dtype, copy=False)  # (m, d)
     n = dy.size // dy.shape[1]
-    dbeta, dgamma = _sum(dy), _sum(dy * x_hat)  # (d,), (d,)
+    with np.errstate(invalid="ignore"):  # reported below
+        dbeta, dgamma = _sum(dy), _sum(dy * x_hat)  # (d,), (d,)
+    if not np.isfinite(dbeta).all():  # if it is, then so is dy
+        _check_finite("dy", dy)
     dx = x_hat * _along(-dgamma / n, dy)  # (m, d), filled in place
     dx += dy
     dx -= _along(dbeta / n, dy)
@@ -111,7 +114,7 @@ def infer(x, gamma, beta, mean, var, eps=1e-5):
     >>> infer(np.array([[4.0]]), *(np.array([v]) for v in (2.0, 1.0, 3.0, 0.25))).round(2)
     array([[5.]])
     """
-    x = _check_x(x, least=1)
+    x = _check_finite("x", _check_x(x, least=1))
     gamma, beta, mean, var = _check_vectors(x, gamma=gamma, beta=beta, mean=mean, var=var)
     if (var < 0).any():
         raise ValueError(f"var holds {var.min()}, must be >= 0: pass the variance, not its log")
@@ -216,7 +219,8 @@ def _centre(x):
         rest = _sum(centred) / n  # what the rounding left, now small enough for float32
         centred -= _along(rest, x)
         var = _sum(np.square(centred)) / n
-    if not np.isfinite(var).all():
+    if not np.isfinite(var).all():  # if it is, then so is x
+        _check_finite("x", x)
         limits = f"{np.abs(x).max():.2g}, must be below {np.finfo(x.dtype).max ** 0.5:.0e}"
         raise ValueError(f"max |x| = {limits} for var_B not to overflow {x.dtype}: scale x down")
     return centred, rounded + rest, var
@@ -228,6 +232,10 @@ def _check_floats(name, value, shape=None):
         raise TypeError(f"{name} is {value.dtype}, must be floating: {name}.astype(np.float32)")
     if shape and value.shape != shape:
         raise ValueError(f"{name} has shape {value.shape}, must be {shape}: reshape or rebuild it")
+    return value
+
+
+def _check_finite(name, value):
     if not np.isfinite(value).all():
         at = tuple(np.argwhere(~np.isfinite(value))[0].tolist())
         raise ValueError(f"{name}{list(at)} is {value[at]}, must be finite: mend or drop that row")
@@ -235,7 +243,8 @@ def _check_floats(name, value, shape=None):
 
 
 def _check_vectors(x, **vectors):  # copies, as the caller may change its own before `backward`
-    return [_check_floats(name, v, (x.shape[1],)).copy() for name, v in vectors.items()]
+    vectors = {name: _check_floats(name, v, (x.shape[1],)) for name, v in vectors.items()}
+    return [_check_finite(name, v).copy() for name, v in vectors.items()]
 
 
 def _check_x(x, least):
