@@ -16,7 +16,7 @@ __all__ = ["memory_rows"]
 
 _FIGURE = "drift"  # the training on the book's first page
 _TURNS, _STEPS, _LONG = 5, 5000, 120_000  # the last in milliseconds
-# What a kernel does before it shows the figure, and after; it answers with the bytes it holds.
+# What a kernel does to show the figure; it prints the bytes that it holds then.
 _KERNEL = f"""
 import psutil
 from bnviz.hosts.jupyter import show
