@@ -7,7 +7,9 @@ import math
 import re
 import subprocess
 import sys
+import threading
 import time
+from functools import partial
 
 import numpy as np
 import plotly.graph_objects as go
@@ -18,7 +20,7 @@ from bnviz import explorers, show
 from bnviz.controls import Choice, Slider, Toggle
 from bnviz.explorer import Binding, Explorer, Simulation
 from bnviz.hosts import _cells
-from bnviz.hosts._loop import interrupt_all
+from bnviz.hosts._loop import Loop, interrupt_all
 from bnviz.hosts._widgets import slider_text
 from bnviz.prng import Shuffler
 from tests.twin import first_outputs
@@ -565,6 +567,111 @@ def test_ten_figures_play_side_by_side():
     asyncio.run(watch())
 
 
+# --- messages in a thread of their own ------------------------------------------------------------
+
+
+def in_subshell(*messages) -> threading.Thread:
+    """Hear messages as a subshell of ipykernel does: in a thread, and in an event loop, of its own.
+
+    Both end with the messages, as those of a notebook end when its tab is closed.
+    """
+
+    async def hear():
+        for message in messages:
+            message()
+
+    thread = threading.Thread(target=lambda: asyncio.run(hear()))
+    thread.start()
+    return thread
+
+
+def test_a_pause_in_the_midst_of_a_step_leaves_picture_and_number_the_same():
+    begun = threading.Event()
+
+    def slow(state, rows, **controls):
+        begun.set()
+        time.sleep(0.05)
+        return counting().step(state, rows, **controls)
+
+    async def watch():
+        fig = playing(step=slow)
+        await until(lambda: fig.number >= 3)
+        begun.clear()
+        thread = in_subshell(begun.wait, fig._transport.play.click)
+        await stops(fig)
+        thread.join()
+        shown = len(array(trace(fig, "n").y))
+        assert shown == fig.number
+        assert f"step {shown}<" in fig._transport.status.value
+
+    asyncio.run(watch())
+
+
+def test_a_start_in_the_last_tick_of_a_loop_begins_another():
+    ticks, threads = [], []
+
+    def tick() -> None:
+        ticks.append(threading.current_thread())
+        if len(ticks) == 1:
+            threads.append(in_subshell(loop.start))
+            time.sleep(0.05)
+
+    async def watch():
+        nonlocal loop
+        loop = Loop(tick, failed=print)
+        loop.start()
+        await until(lambda: len(ticks) == 2 and not loop.running)
+        threads[0].join()
+
+    loop = None
+    asyncio.run(watch())
+    assert ticks == [threading.main_thread()] * 2
+
+
+def test_a_browser_that_asks_in_the_midst_of_an_update_gets_it_whole(monkeypatch):
+    begun, done, plain = threading.Event(), [], go.FigureWidget.plotly_update
+
+    def slow(*args):
+        begun.set()
+        time.sleep(0.05)
+        plain(*args)
+        done.append("updated")
+
+    fig = show(HALVES)
+    monkeypatch.setattr(go.FigureWidget, "plotly_update", slow)
+    monkeypatch.setattr(fig.figure, "send", lambda content: done.append(content["answer"]))
+    thread = in_subshell(begun.wait, lambda: fig.figure._hear({"ask": "figure"}, []))
+    fig.set(x=4)
+    thread.join()
+    assert done == ["updated", "figure"]
+
+
+def test_training_goes_on_after_the_thread_that_began_it_has_ended():
+    async def watch():
+        fig = show(counting(watch={}))
+        await asyncio.to_thread(in_subshell(fig._transport.play.click).join)
+        await until(lambda: fig.number > 20)
+        fig.close()
+        await until(nothing_left)
+
+    asyncio.run(watch())
+
+
+def test_no_movement_of_a_slider_is_lost_between_threads():
+    async def watch():
+        fig = show(HALVES)
+        positions = [-2 + 0.5 * k for k in range(7)]
+        for position in positions * 20:
+            move = partial(setattr, fig._panel.inputs["x"], "value", position)
+            thread = in_subshell(move)
+            await until(lambda: not thread.is_alive() and not fig._loop.running)  # noqa: B023
+            assert fig.values["x"] == pytest.approx(10**position)
+            assert fig.outputs["half"] == pytest.approx(10**position / 2)
+        fig.close()
+
+    asyncio.run(watch())
+
+
 # --- the end of a loop ----------------------------------------------------------------------------
 
 
@@ -577,6 +684,7 @@ def playing(**changes):
 
 async def stops(fig) -> None:
     """Check that a figure comes to rest, for good."""
+    await until(lambda: not fig._loop.running)
     await until(nothing_left)
     assert not fig.playing
     number = fig.number

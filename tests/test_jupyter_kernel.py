@@ -117,9 +117,8 @@ def test_running_a_cell_again_in_a_kernel_ends_what_it_began(training):
     assert training.value("(old.playing, old._closed, old._loop.running)") == (False, True, False)
     assert training.value("(d.playing, other._closed)") == (True, False)
     training.run("d.close()")
-    assert (
-        training.value("[t.get_name() for t in asyncio.all_tasks() if 'Loop._run' in str(t)]") == []
-    )
+    left = "[t.get_name() for t in asyncio.all_tasks() if 'Loop._ticks' in str(t)]"
+    assert training.value(left) == []
 
 
 def test_interrupt_between_cells_ends_the_training(training):

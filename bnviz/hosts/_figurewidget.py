@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from pathlib import Path
+from threading import Lock
 from time import perf_counter
 
 import plotly.graph_objects as go
@@ -28,6 +29,7 @@ class FigureWidget(go.FigureWidget):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self._newest_drawn = 0
+        self._whole = Lock()  # the questions of a browser may come in a thread of their own
         self.on_msg(FigureWidget._hear)
 
     @property
@@ -40,6 +42,11 @@ class FigureWidget(go.FigureWidget):
         """Whether a browser has not drawn yet what it got last."""
         return self.watched and self._newest_drawn < self._last_trace_edit_id
 
+    def plotly_update(self, *args, **kwargs) -> None:
+        """As plotly has it; a browser that asks for the figure waits until it is whole."""
+        with self._whole:
+            super().plotly_update(*args, **kwargs)
+
     def _hear(self, content: dict, buffers) -> None:
         self.heard = perf_counter()
         if "drawn" in content:
@@ -47,7 +54,8 @@ class FigureWidget(go.FigureWidget):
         elif content.get("ask") == "plotly":
             self.send({"answer": "plotly"}, [get_plotlyjs().encode()])
         elif content.get("ask") == "figure":
-            self._newest_drawn = self._last_trace_edit_id
-            self._widget_layout = deepcopy(self._layout)
-            self._widget_data = deepcopy(self._data)
-            self.send({"answer": "figure"})
+            with self._whole:
+                self._newest_drawn = self._last_trace_edit_id
+                self._widget_layout = deepcopy(self._layout)
+                self._widget_data = deepcopy(self._data)
+                self.send({"answer": "figure"})

@@ -12,8 +12,9 @@ from bnviz.explorer import Explorer
 from bnviz.hosts import _cells
 from bnviz.hosts._canvas import Canvas
 from bnviz.hosts._figurewidget import FigureWidget
-from bnviz.hosts._loop import Loop, has_event_loop
+from bnviz.hosts._loop import Loop
 from bnviz.hosts._run import one_thread
+from bnviz.hosts._turns import in_turn
 from bnviz.hosts._widgets import Panel
 from bnviz.hosts.html import figure_html, figure_text
 
@@ -56,6 +57,7 @@ class LiveFigure:
 
     # What a caller can do
 
+    @in_turn
     def set(self, **values: float | str | bool) -> None:
         """Move controls: `fig.set(gamma=2, beta=-1)`. The picture is up to date on return.
 
@@ -90,6 +92,7 @@ class LiveFigure:
     def pause(self) -> None:
         """Stop what goes on by itself; only a simulation does."""
 
+    @in_turn
     def close(self) -> None:
         """Remove the figure from the notebook and end all its work. `show` makes another."""
         if self._closed:
@@ -179,17 +182,19 @@ class LiveFigure:
         on = (getattr(c, "switches_on", "") for c in self.explorer.controls if c.name in values)
         return dict.fromkeys(filter(None, on), True) | values
 
+    @in_turn
     def _moved(self, name: str, value) -> None:
         """A reader moved a control. Only the newest values will be computed."""
         new = self._switched({name: value})
         self._wanted = self.values | new
         del new[name]  # where it is being dragged it stays
         self._panel.show(new)
-        if has_event_loop():
+        if self._loop.possible:
             self._loop.start()
         else:
             self._reporting(self._tick)()
 
+    @in_turn
     def _tick(self) -> float | None:
         """One turn of the loop: newest values, as soon as the browser is ready for them."""
         if self._wanted is None:
@@ -226,6 +231,7 @@ class LiveFigure:
 
         return call
 
+    @in_turn
     def _failed(self, error: BaseException) -> None:
         """Work that nobody waits for has ended with an exception or an interrupt."""
         self._wanted = None

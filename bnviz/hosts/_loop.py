@@ -4,26 +4,29 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 
-__all__ = ["Loop", "has_event_loop", "interrupt_all"]
+from bnviz.hosts._turns import in_turn
+
+__all__ = ["Loop", "interrupt_all"]
 
 _running: set["Loop"] = set()
 
 
-def has_event_loop() -> bool:
-    """Whether this code runs inside an asyncio event loop, as code in a kernel does."""
+def _event_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that this code runs in, as code in a kernel does."""
     try:
-        asyncio.get_running_loop()
+        return asyncio.get_running_loop()
     except RuntimeError:
-        return False
-    return True
+        return None
 
 
 class Loop:
     """Calls `tick` again and again in one asyncio task, until there is nothing left to do.
 
-    Between two calls the event loop serves everybody else: in a kernel, the messages of sliders and
-    buttons.
+    Between two calls the event loop serves everybody else: in a kernel, cells and messages. It is
+    the event loop in which this object was made, also when another thread says `start`: that of a
+    notebook's tab ends with the tab.
 
     Args:
         tick: returns the seconds until the next call (0: as soon as the others had their turn), or
@@ -34,54 +37,76 @@ class Loop:
 
     def __init__(self, tick: Callable[[], float | None], failed: Callable[[BaseException], None]):
         self._tick, self._failed = tick, failed
-        self._task: asyncio.Task | None = None
+        self._home = _event_loop()
+        self._run: object | None = None  # stands for the present run; None when there is none
+        self._task: Future | None = None
         self._interrupted = False
 
     @property
     def running(self) -> bool:
-        return self._task is not None
+        return self._run is not None
 
+    @property
+    def possible(self) -> bool:
+        """Whether there is an event loop to run in."""
+        return self._event_loop is not None
+
+    @property
+    def _event_loop(self) -> asyncio.AbstractEventLoop | None:
+        home = self._home
+        return _event_loop() if home is None or home.is_closed() else home
+
+    @in_turn
     def start(self) -> None:
         """Begin, unless it runs already. Raises RuntimeError where no event loop runs."""
         if self.running:
             return
-        if not has_event_loop():
+        home = self._event_loop
+        if home is None:
             raise RuntimeError("no event loop runs here, as it does in a notebook; call step(n)")
         self._interrupted = False
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._run = object()
+        self._task = asyncio.run_coroutine_threadsafe(self._ticks(self._run), home)
         _running.add(self)
 
+    @in_turn
     def stop(self) -> None:
         """End; no further call of `tick` begins."""
-        task, self._task = self._task, None
-        _running.discard(self)
-        if task is not None and not (has_event_loop() and task is asyncio.current_task()):
-            task.cancel()
+        self._ended(self._run)
+        if self._task is not None:
+            self._task.cancel()
 
     def interrupt(self) -> None:
         """Ask for the end, from a signal handler: the task itself does the rest."""
         self._interrupted = True
 
-    async def _run(self) -> None:
-        mine = asyncio.current_task()
+    async def _ticks(self, run: object) -> None:
         try:
-            while self._task is mine:
-                if self._interrupted:
-                    raise KeyboardInterrupt
-                wait = self._tick()
-                if wait is None:
-                    return
+            while (wait := self._next(run)) is not None:
                 _listen_for_interrupts()
                 await asyncio.sleep(wait)
         except (Exception, KeyboardInterrupt) as error:
-            self._ended(mine)
+            self._ended(run)
             self._failed(error)
         finally:
-            self._ended(mine)
+            self._ended(run)
 
-    def _ended(self, task: asyncio.Task) -> None:
-        if self._task is task:
-            self._task = None
+    @in_turn
+    def _next(self, run: object) -> float | None:
+        """One call of `tick`, and the end in the same turn: a `start` comes before or after."""
+        if self._run is not run:
+            return None
+        if self._interrupted:
+            raise KeyboardInterrupt
+        wait = self._tick()
+        if wait is None:
+            self._ended(run)
+        return wait
+
+    @in_turn
+    def _ended(self, run: object) -> None:
+        if self._run is run:
+            self._run = None
             _running.discard(self)
 
 

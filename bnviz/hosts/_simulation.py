@@ -7,6 +7,7 @@ import ipywidgets as widgets
 
 from bnviz.hosts._live import LiveFigure, Values
 from bnviz.hosts._run import Run
+from bnviz.hosts._turns import in_turn
 from bnviz.hosts._widgets import LARGEST_SEED, SPEEDS, Transport
 
 __all__ = ["LiveSimulation"]
@@ -27,6 +28,7 @@ class LiveSimulation(LiveFigure):
         """Steps done since the beginning."""
         return self._run.number
 
+    @in_turn
     def play(self) -> None:
         """Go on by itself until `pause`, in the event loop of a notebook.
 
@@ -44,6 +46,7 @@ class LiveSimulation(LiveFigure):
         self._due = perf_counter()
         self._show_state()
 
+    @in_turn
     def pause(self) -> None:
         """Stop after the present step; `play` goes on from there."""
         if not self._playing:
@@ -52,6 +55,7 @@ class LiveSimulation(LiveFigure):
         if not self._closed:
             self._draw()
 
+    @in_turn
     def step(self, n: int = 1) -> None:
         """Do `n` steps now, then draw. Ends early when an output leaves the finite numbers.
 
@@ -71,6 +75,7 @@ class LiveSimulation(LiveFigure):
                     break
             self._draw()
 
+    @in_turn
     def reset(self, seed: int | None = None) -> None:
         """Back to step 0, and stop there; the controls stay where they are.
 
@@ -97,7 +102,7 @@ class LiveSimulation(LiveFigure):
 
     def _tools(self) -> list[widgets.Widget]:
         self._transport = Transport(
-            play=self._reporting(lambda: self.pause() if self._playing else self.play()),
+            play=self._reporting(self._play_or_pause),
             step=self._reporting(self.step),
             reset=self._reporting(self.reset),
             seed=self._reporting(self._reseed),
@@ -112,6 +117,11 @@ class LiveSimulation(LiveFigure):
         self._run = Run(self.explorer, seed, tensors)
         self._values, self._tensors, self._outputs = values, tensors, self._run.outputs
 
+    @in_turn
+    def _play_or_pause(self) -> None:
+        self.pause() if self._playing else self.play()
+
+    @in_turn
     def _reseed(self, seed: int) -> None:
         self._restart(self.values, seed)
         self._draw()
@@ -158,6 +168,7 @@ class LiveSimulation(LiveFigure):
 
     # Running
 
+    @in_turn
     def _tick(self) -> float | None:
         """One turn of the loop: newest values, one step, a picture when it is time for one."""
         if not self._playing:
@@ -194,6 +205,7 @@ class LiveSimulation(LiveFigure):
         if self._run.over:
             raise RuntimeError("everything has diverged; reset() begins again")
 
+    @in_turn
     def _failed(self, error: BaseException) -> None:
         self._playing = False
         super()._failed(error)

@@ -7,6 +7,7 @@ import ipywidgets as widgets
 
 from bnviz.controls import Choice, Control, Slider, Toggle
 from bnviz.explorer import readable
+from bnviz.hosts._turns import in_turn
 
 __all__ = ["LARGEST_SEED", "SPEEDS", "Panel", "Transport", "slider_text"]
 
@@ -140,6 +141,7 @@ class Panel:
             ),
         )
 
+    @in_turn
     def show(self, values: dict[str, object]) -> None:
         """Put the named controls where their values are, without telling anybody."""
         self._quiet = True
@@ -149,6 +151,7 @@ class Panel:
         finally:
             self._quiet = False
 
+    @in_turn
     def _changed(self, name: str) -> None:
         if self._quiet:
             return
@@ -193,12 +196,14 @@ class Transport:
         )
         self.status = widgets.HTML(layout=widgets.Layout(margin="0 0 0 12px"))
         self._quiet = False
-        self.seed.observe(lambda change: self._quiet or seed(change["new"]), "value")
+        self._reseed = seed
+        self.seed.observe(self._seed_changed, "value")
         self.widget = widgets.HBox(
             [self.play, self.step, self.reset, self.seed, self.speed, self.status],
             layout=widgets.Layout(flex_flow="row wrap", align_items="center", overflow="visible"),
         )
 
+    @in_turn
     def show(self, *, playing: bool, over: bool, number: int, seed: int) -> None:
         """Bring buttons and status up to date."""
         self.play.description = "Pause" if playing else "Play"
@@ -209,6 +214,11 @@ class Transport:
         self._quiet = True
         self.seed.value = seed
         self._quiet = False
+
+    @in_turn
+    def _seed_changed(self, change) -> None:
+        if not self._quiet:
+            self._reseed(change["new"])
 
 
 def _button(
