@@ -236,15 +236,16 @@ def readable(number: float, spec: str) -> str:
 def typeset(text: str) -> str:
     """A number of Python's format language as it stands in a sentence; `page/format.js` agrees.
 
-    >>> typeset("-2.8"), typeset("1.5e-05"), typeset("1e+03"), typeset("0.0e+00")
-    ('−2.8', '1.5 × 10⁻⁵', '10³', '0')
+    >>> typeset("-2.8"), typeset("1.5e-05"), typeset("1e+03"), typeset("1.1e+00"), typeset("0e+00")
+    ('−2.8', '1.5 × 10⁻⁵', '10³', '1.1', '0')
     """
     if power := re.fullmatch(r"(-?)([\d.]+)e([+-]\d+)", text):
         sign, mantissa, exponent = power.groups()
         if not float(mantissa):
             return "0"
         factor = "" if mantissa == "1" else f"{mantissa} × "
-        text = f"{sign}{factor}10{str(int(exponent)).translate(_RAISED)}"
+        raised = f"{factor}10{str(int(exponent)).translate(_RAISED)}"
+        text = sign + (raised if int(exponent) else mantissa)
     return re.sub("^-", "−", text)
 
 

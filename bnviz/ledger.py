@@ -88,12 +88,15 @@ def _command(place: dict) -> str:
 
 
 def _number(place: dict, book: Path) -> str:
-    """What stands at a place, as text."""
+    """What stands at a place, as text; it may be several numbers and words between them."""
     if "notebook" in place:
-        return typeset(_printed(book / f"{place['notebook']}.ipynb", place["find"]))
-    return typeset(_stored(place["experiment"], place["key"], place.get("format", ".0f")))
+        text = _printed(book / f"{place['notebook']}.ipynb", place["find"])
+    else:
+        text = _stored(place["experiment"], place["key"], place.get("format", ".0f"))
+    return _NUMBER.sub(lambda found: typeset(found.group()), text)
 
 
+_NUMBER = re.compile(r"(?<![\w.])-?\d[\d.]*(?:e[+-]\d+)?(?!\w)")
 _PLAIN = {"True": "yes", "False": "no", "nan": "NaN"}  # what Python prints, as one says it
 
 

@@ -1,15 +1,18 @@
 """The benchmark's arithmetic, and that both sides do the same work; how fast is not a test."""
 
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import nbformat
 import pytest
 
 from bnviz import explorers
-from bnviz.bench import network, page, results, steps
+from bnviz.bench import network, page, report, results, steps
 from bnviz.bench.__main__ import GROUPS, LONG
-from bnviz.bench.report import Table
+from bnviz.bench.report import Grid, Table, Targets
 from bnviz.bench.rows import Row, in_turns, seconds
+from tests.conftest import REPOSITORY
 from tests.pages import PAGE
 
 
@@ -65,6 +68,44 @@ def test_every_group_was_measured_and_shows_what_it_found(group):
             if row["faster"] == "less"
             else row["ratio"] >= row["target"]
         )
+
+
+def test_a_grid_has_a_line_for_each_figure():
+    rows = results.load("frames")["rows"]
+    html = Grid("frames")._repr_html_()
+    assert html.count("<tr>") == len({row["what"].split(": ")[0] for row in rows}) + 1
+    assert html.count("<td>") == len(rows) * 4 / 3
+    assert html.count("at least 50") == 1
+
+
+def result(monkeypatch, *rows: Row) -> None:
+    monkeypatch.setattr(report, "load", lambda group: {"rows": [row.to_dict() for row in rows]})
+
+
+def test_one_line_says_how_all_figures_meet_a_target(monkeypatch):
+    fast, slow = Row("g", "drift", "b", "ms", (1.0,), (2.0,), target=1), None
+    slow = Row("g", "ics", "b", "ms", (3.0,), (2.0,), target=1)
+    result(
+        monkeypatch,
+        fast,
+        slow,
+        Row("g", "ics: m", "", "ms", (7.0,)),
+        Row("g", "all", "", "ms", (7.0,), target=9),
+    )
+    assert Targets("some").lines == [
+        ["g: each figure, against b", "ratio 0.5 to 1.5", "at most 1", "missed by ics"],
+        ["g: all", "7 ms", "at most 9", "met"],
+    ]
+    result(monkeypatch, slow)
+    assert Targets("some").lines[0][-1] == "missed"
+
+
+def test_the_page_lists_every_target():
+    notebook = nbformat.read(REPOSITORY / "book" / "speed.ipynb", 4)
+    source = "\n".join(cell.source for cell in notebook.cells)
+    listed = re.search(r"^Targets\((.*)\)$", source, re.MULTILINE)[1]
+    found = Targets(*re.findall(r'"(\w+)"', listed))
+    assert sorted(found.lines) == sorted(Targets(*GROUPS).lines)
 
 
 SMALL = {"depth": 1, "width": 8, "batch": 16}

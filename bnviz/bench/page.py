@@ -113,6 +113,8 @@ def frame_rows() -> Iterator[Row]:
                 turns = [page.evaluate(code, [node, _SECONDS]) for _ in range(3)]
             found = {key: tuple(turn[key] for turn in turns) for key in turns[0]}
             group = "While training"
-            yield Row(group, f"{name}: frames", "", "1/s", found["frames"], (), "more", 50)
-            yield Row(group, f"{name}: new pictures", "", "1/s", found["pictures"], (), "more")
+            yield Row(group, f"{name}: frames", "", "per second", found["frames"], (), "more", 50)
+            yield Row(
+                group, f"{name}: new pictures", "", "per second", found["pictures"], (), "more"
+            )
             yield Row(group, f"{name}: frames over 50 ms", "", "%", found["late"], target=5)

@@ -65,7 +65,8 @@ export function typeset(text) {
     const [, sign, mantissa, exponent] = power;
     if (Number(mantissa) === 0) return "0";
     const raised = String(Number(exponent)).replace(/./g, (c) => (c === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(c)]));
-    text = `${sign}${mantissa === "1" ? "" : `${mantissa} × `}10${raised}`;
+    const factor = mantissa === "1" ? "" : `${mantissa} × `;
+    text = sign + (Number(exponent) ? `${factor}10${raised}` : mantissa);
   }
   return text.replace(/^-/, "−");
 }
