@@ -62,6 +62,11 @@ export class Controls {
     return element("div", { className: "bnviz-control" }, head, input);
   }
 
+  /** One more, which is no control of the figure. @param {string} label @param {HTMLElement} input */
+  add(label, input) {
+    this.root.append(element("label", { className: "bnviz-control" }, label, input));
+  }
+
   slider(control, id) {
     const position = SCALES[control.scale][0];
     const input = element("input", { type: "range", id, name: control.name });

@@ -38,17 +38,11 @@ export class Simulation extends Explorer {
     this.speed = element("select", { name: "speed" }, ...speeds);
     this.speed.value = "normal";
     this.counter = element("output", { className: "bnviz-step" }, "");
-    this.transport = element(
-      "div",
-      { className: "bnviz-transport" },
+    return [
       this.playButton,
       button("step", "Step", () => this.single()),
       button("reset", "Reset", () => this.reset()),
       this.counter,
-    );
-    return [
-      element("label", { className: "bnviz-inline" }, "seed ", this.seed),
-      element("label", { className: "bnviz-inline" }, "speed ", this.speed),
       more(this),
     ];
   }
@@ -66,7 +60,9 @@ export class Simulation extends Explorer {
 
   build() {
     super.build();
-    this.tools.before(this.transport); // of its own, because it stays on the screen
+    this.tools.classList.add("bnviz-transport"); // it stays on the screen
+    this.controls.add("seed", this.seed);
+    this.controls.add("speed", this.speed);
     this.node.addEventListener("keydown", (event) => this.key(event));
   }
 
@@ -236,7 +232,7 @@ export class Simulation extends Explorer {
     if (seen >= Math.min(picture.height, innerHeight / 3)) return;
     const header = parseFloat(getComputedStyle(this.node).scrollMarginTop);
     const both = header + picture.top - this.heading.getBoundingClientRect().top;
-    const aim = both <= (2 / 3) * innerHeight ? both : header + this.transport.offsetHeight;
+    const aim = both <= (2 / 3) * innerHeight ? both : header + this.tools.offsetHeight;
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     scrollBy({ top: picture.top - aim, behavior: still ? "instant" : "smooth" });
   }
