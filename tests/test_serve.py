@@ -75,11 +75,20 @@ def test_a_port_that_cannot_be_is_named(folder: Path):
         main([str(folder), "--port", "65536"])
 
 
+def heed_ctrl_c() -> None:
+    """What a terminal grants; a process in the background of a script ignores Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_ctrl_c_stops_quietly(folder: Path):
     command = [sys.executable, "-m", "bnviz.serve", str(folder), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:
-        assert b"http://127.0.0.1:" in server.stdout.readline()
-        os.kill(server.pid, signal.SIGINT)
-        _, errors = server.communicate(timeout=20)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, preexec_fn=heed_ctrl_c) as server:
+        try:
+            assert b"http://127.0.0.1:" in server.stdout.readline()
+            os.kill(server.pid, signal.SIGINT)
+            _, errors = server.communicate(timeout=20)
+        finally:
+            server.kill()  # or leaving the context would wait for ever
     assert server.returncode == 0
     assert errors == b""
