@@ -83,15 +83,10 @@ def result(monkeypatch, *rows: Row) -> None:
 
 
 def test_one_line_says_how_all_figures_meet_a_target(monkeypatch):
-    fast, slow = Row("g", "drift", "b", "ms", (1.0,), (2.0,), target=1), None
+    fast = Row("g", "drift", "b", "ms", (1.0,), (2.0,), target=1)
     slow = Row("g", "ics", "b", "ms", (3.0,), (2.0,), target=1)
-    result(
-        monkeypatch,
-        fast,
-        slow,
-        Row("g", "ics: m", "", "ms", (7.0,)),
-        Row("g", "all", "", "ms", (7.0,), target=9),
-    )
+    other = Row("g", "all", "", "ms", (7.0,), target=9)
+    result(monkeypatch, fast, slow, Row("g", "ics: m", "", "ms", (7.0,)), other)
     assert Targets("some").lines == [
         ["g: each figure, against b", "ratio 0.5 to 1.5", "at most 1", "missed by ics"],
         ["g: all", "7 ms", "at most 9", "met"],

@@ -96,6 +96,12 @@ def test_rows_point_to_chapters_and_figures_that_exist(claims):
             assert claim.figure in explorers.names()
 
 
+def test_numbers_are_written_as_in_a_sentence(claims):
+    for claim in claims:
+        words = re.sub(r"`[^`]*`|\$[^$]*\$", "", claim.measured)
+        assert not re.search(r"\de[+-]\d|(?<!\w)-\d", words), f"{claim.id}: {words}"
+
+
 def test_numbers_are_not_typed(claims):
     """What is measured has no digit in its own words, but for names such as BN-x5 and 5 x 64."""
     rows = yaml.safe_load((BOOK / "claims.yml").read_text(encoding="utf-8"))
