@@ -30,14 +30,14 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 
 serve: $(BOOK) ## Build the book and serve it on this machine
-	@$(PY) -m bnviz.serve --port $(PORT)
+	@$(PY) -m bnviz.tools.serve --port $(PORT)
 
 book: $(BOOK) ## Build the book into _build/html
 	@echo "The book is in _build/html"
 
 test: lint $(BOOK) ## Check everything: style, the book, the package, notebooks, a real browser
 	@echo "==> A browser for the tests"
-	@$(PY) -m bnviz.browser --install
+	@$(PY) -m bnviz.tools.browser --install
 	@echo "==> Tests"
 	@$(PY) -m pytest --numprocesses 3 --dist loadgroup --durations 5
 
@@ -45,12 +45,12 @@ lab: $(INSTALLED) ## Start JupyterLab on the notebooks of the book
 	@$(PY) -m jupyterlab --ServerApp.root_dir=book $$([ "$$(id -u)" != 0 ] || echo --allow-root)
 
 notebooks: $(INSTALLED) ## Run the notebooks (or NB=one) and store their outputs
-	@$(PY) -m bnviz.notebooks $(NB)
+	@$(PY) -m bnviz.tools.notebooks $(NB)
 
 bench: $(BOOK) ## Measure how fast it is, beside what a reader would otherwise use (GROUP=steps for one)
-	@$(PY) -m bnviz.browser --install
+	@$(PY) -m bnviz.tools.browser --install
 	@$(PY) -m bnviz.bench $(GROUP)
-	@$(PY) -m bnviz.notebooks book/speed.ipynb
+	@$(PY) -m bnviz.tools.notebooks book/speed.ipynb
 
 links: $(INSTALLED) ## Look whether the links to other sites still lead somewhere
 	@$(PY) -c 'from jupyter_book.cli.main import main; main()' build . --builder linkcheck --path-output _build/links
@@ -92,5 +92,5 @@ endif
 		echo "Installing failed: the reason is above. Is the network there? A pinned package may not know" \
 		"a very new Python yet: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
-	@$(PY) -m bnviz.assets
+	@$(PY) -m bnviz.tools.assets
 	@touch $@

@@ -14,7 +14,7 @@ def show(figure, /, **values):
         values: start values of its controls, by name.
 
     Returns:
-        A handle, `bnviz.hosts.jupyter.LiveFigure` or `LiveSimulation`; a notebook displays it.
+        A handle, `LiveFigure` or `LiveSimulation` (bnviz.jupyter); a notebook displays it.
 
     Raises:
         ValueError: for an unknown figure or control, or a value out of range.
@@ -23,6 +23,8 @@ def show(figure, /, **values):
     >>> show("scale-shift", gamma=2)
     bnviz figure 'scale-shift': Normalise, then scale and shift
     """
-    from bnviz.hosts import jupyter  # only now: torch, plotly and ipywidgets take seconds to import
+    from bnviz.jupyter import (
+        show as jupyter,  # only now: torch, plotly and ipywidgets take seconds to import
+    )
 
     return jupyter.show(figure, **values)

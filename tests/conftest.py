@@ -9,8 +9,8 @@ import hypothesis
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from bnviz.browser import launch
-from bnviz.serve import serving
+from bnviz.tools.browser import launch
+from bnviz.tools.serve import serving
 
 # Several test processes share the cores; the kernels and servers that they start inherit this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

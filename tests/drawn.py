@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from bnviz.explorer import Explorer
+from bnviz.figure.explorer import Explorer
 from tests.reader import Figure
 from tests.twin import first_outputs
 

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from bnviz import assets
+from bnviz.tools import assets
 from tests.pages import FIGURES
 from tests.reader import reading
 

@@ -1,4 +1,4 @@
-"""bnviz.artifacts: what has not changed is not exported again, and what is damaged is."""
+"""bnviz.compile.artifacts: what has not changed is not exported again, and what is damaged is."""
 
 import dataclasses
 import importlib.metadata
@@ -13,9 +13,12 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from bnviz import artifacts, drawing, explorers, measures, sources
-from bnviz.controls import Slider
-from bnviz.explorer import Explorer
+from bnviz import explorers
+from bnviz.compile import artifacts, sources
+from bnviz.figure import drawing
+from bnviz.figure.controls import Slider
+from bnviz.figure.explorer import Explorer
+from bnviz.maths import measures
 
 
 def compute(gain):
@@ -102,7 +105,8 @@ def test_two_processes_at_once_export_once(tmp_path):
     """As under pytest-xdist: the second waits and reads."""
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from bnviz import artifacts, explorers\n"
+        "from bnviz import explorers\n"
+        "from bnviz.compile import artifacts\n"
         "def fake(explorer, graph):\n"
         "    with Path(sys.argv[1], 'log').open('a') as log: log.write('x')\n"
         "    time.sleep(1)\n"
@@ -126,7 +130,7 @@ def test_words_and_looks_do_not_change_the_key(name):
     figure = {**explorer.figure, "layout": {}}
     other = dataclasses.replace(explorer, title="T", caption="C", readout="R", figure=figure)
     homes = artifacts._homes(explorer)
-    assert sources.closure(*homes).keys() >= {*homes, "bnviz.controls"}
+    assert sources.closure(*homes).keys() >= {*homes, "bnviz.figure.controls"}
     # another figure in the registry is nothing to this one
     assert "bnviz.explorers" not in sources.closure(*homes)
     assert artifacts.key(explorer) == artifacts.key(explorer)
@@ -146,15 +150,15 @@ def test_controls_and_versions_change_the_key(monkeypatch):
     ("module", "matters"),
     [
         ("explorers/drift.py", True),
-        ("nets.py", True),
-        ("prng.py", True),
-        ("export.py", True),
-        ("controls.py", True),
-        ("figures/drift.py", False),
-        ("theme.py", False),
+        ("maths/nets.py", True),
+        ("maths/prng.py", True),
+        ("compile/export.py", True),
+        ("figure/controls.py", True),
+        ("templates/drift.py", False),
+        ("figure/theme.py", False),
         ("explorers/scale_shift.py", False),
-        ("hosts/page.py", False),
-        ("train.py", False),
+        ("site/figures.py", False),
+        ("maths/train.py", False),
         ("__init__.py", False),
     ],
 )

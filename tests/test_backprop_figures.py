@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from bnviz import batchnorm, explorers
+from bnviz import explorers
 from bnviz.explorers import backward_steps, batch_coupling, gradient_projection
-from bnviz.figures.computation_graph import computation_graph
-from bnviz.poster import poster
+from bnviz.maths import batchnorm
+from bnviz.plots.computation_graph import computation_graph
+from bnviz.poster.draw import poster
 from tests.twin import grid
 
 

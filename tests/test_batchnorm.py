@@ -1,4 +1,4 @@
-"""bnviz.batchnorm against torch, central differences, closed forms and the identities of BN."""
+"""batchnorm against torch, central differences, closed forms and the identities of BN."""
 
 import re
 from functools import partial
@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bnviz import batchnorm, gradcheck
-from bnviz.batchnorm import RunningStats, backward, batch_statistics, forward, infer
+from bnviz.maths import batchnorm, gradcheck
+from bnviz.maths.batchnorm import RunningStats, backward, batch_statistics, forward, infer
 
 quick = settings(derandomize=True, deadline=None, max_examples=30)
 SHAPES = [(64, 16), (2, 3), (16, 4, 5, 3), (1, 2, 3, 3)]

@@ -8,13 +8,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from bnviz import experiments
-from bnviz.data import digits
 from bnviz.experiments import changes
 from bnviz.experiments.norms import RECORDED
 from bnviz.experiments.rates import band
-from bnviz.figures import benefits
-from bnviz.nets import MLP, initialise
-from bnviz.prng import Shuffler
+from bnviz.maths.data import digits
+from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.prng import Shuffler
+from bnviz.plots import benefits
 
 load = experiments.load
 

@@ -9,12 +9,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from bnviz import explorers
-from bnviz.data import digits
 from bnviz.experiments import load
 from bnviz.explorers import init_scale, learning_rate, weight_scale
-from bnviz.figures.weight_scale import FACTORS
-from bnviz.nets import initialise
-from bnviz.prng import Shuffler
+from bnviz.maths.data import digits
+from bnviz.maths.nets import initialise
+from bnviz.maths.prng import Shuffler
+from bnviz.templates.weight_scale import FACTORS
 
 # --- weight-scale --------------------------------------------------------------------------------
 

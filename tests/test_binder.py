@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 from repo2docker.app import Repo2Docker
 
-from bnviz import notebooks
+from bnviz.tools import notebooks
 
 ROOT = Path(__file__).parent.parent
 CONDA = {"pytorch-cpu": "torch"}  # what conda-forge calls a package that PyPI calls otherwise

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from bnviz import broken
-from bnviz.checks import CHECKS, failures
-from bnviz.nets import BatchNorm
-from bnviz.reestimate import reestimate
+from bnviz.maths import broken
+from bnviz.maths.checks import CHECKS, failures
+from bnviz.maths.nets import BatchNorm
+from bnviz.maths.reestimate import reestimate
 
 COMPANY = "an answer does not depend on the company"
 RUNNING = {"the running mean is pytorchs", "the running variance is pytorchs"}

@@ -6,7 +6,7 @@ import sys
 import pytest
 from playwright.sync_api import Browser
 
-from bnviz import browser as chromium
+from bnviz.tools import browser as chromium
 
 same_process = pytest.mark.xdist_group("browser")
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bnviz import notebooks, show
+from bnviz import show
+from bnviz.tools import notebooks
 
 CELL = Path(notebooks.__file__).with_name("_colab_cell.py")
 ADDRESS = "https%3A%2F%2Fgithub.com%2Fowner%2Fmy.book%2Fblob%2Fmain%2Fbook%2Fa.ipynb"

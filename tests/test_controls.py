@@ -1,4 +1,4 @@
-"""bnviz.controls and the checks of bnviz.explorer: bad input is named, with range and remedy."""
+"""controls and the checks of explorer: bad input is named, with range and remedy."""
 
 import json
 import math
@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bnviz.controls import Choice, Slider, Toggle, control_from_dict, control_to_dict
-from bnviz.explorer import Binding, Explorer, Simulation
+from bnviz.figure.controls import Choice, Slider, Toggle, control_from_dict, control_to_dict
+from bnviz.figure.explorer import Binding, Explorer, Simulation
 
 RATE = Slider("rate", "learning rate", 0.001, 10, 0.1, step=0.1, scale="log10", format=".1e")
 GAMMA = Slider("gamma", "γ", -3, 3, 1, step=0.05)

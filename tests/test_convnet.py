@@ -1,12 +1,12 @@
-"""bnviz.convnet against torch.nn: the convolution, its gradient, and the network in any order."""
+"""convnet against torch.nn: the convolution, its gradient, and the network in any order."""
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bnviz.convnet import CNN, Conv, images
-from bnviz.nets import ACTIVATIONS, BatchNorm, initialise
+from bnviz.maths.convnet import CNN, Conv, images
+from bnviz.maths.nets import ACTIVATIONS, BatchNorm, initialise
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:

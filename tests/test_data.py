@@ -1,10 +1,10 @@
-"""bnviz.data: real digits, split by seed; toy clouds with the asked-for shape."""
+"""bnviz.maths.data: real digits, split by seed; toy clouds with the asked-for shape."""
 
 import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from bnviz.data import clouds, digits
+from bnviz.maths.data import clouds, digits
 
 
 def test_the_split_holds_every_digit_image_once():

@@ -13,7 +13,8 @@ from tests.test_notebooks import BOOK, nbval
 # Prints what a seed decides: data, a network, thirty steps of two figures.
 PROGRAM = """
 import json, sys, torch
-from bnviz import data, explorers, prng
+from bnviz.maths import data, prng
+from bnviz import explorers
 torch.set_num_threads(int(sys.argv[1]))
 found = {"data": data.digits(seed=3).x_train[:5].sum().item(),
          "normal": prng.normal((4,), torch.tensor(7.0), 1).tolist()}

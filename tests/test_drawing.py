@@ -1,4 +1,4 @@
-"""bnviz.drawing: outputs reach the traces they are bound to; the first drawing is a real run."""
+"""drawing: outputs reach the traces they are bound to; the first drawing is a real run."""
 
 import copy
 import json
@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from bnviz import drawing, explorers
-from bnviz.explorer import Binding, Explorer, Simulation
-from bnviz.history import History
-from bnviz.prng import Shuffler
+from bnviz import explorers
+from bnviz.figure import drawing
+from bnviz.figure.explorer import Binding, Explorer, Simulation
+from bnviz.figure.history import History
+from bnviz.maths.prng import Shuffler
 from tests.twin import first_drawing
 
 FIGURE = {

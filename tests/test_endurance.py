@@ -8,7 +8,7 @@ import json
 import pytest
 
 from bnviz import explorers
-from bnviz.explorer import Simulation
+from bnviz.figure.explorer import Simulation
 from tests.pages import FIGURES
 from tests.reader import reading
 

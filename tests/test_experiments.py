@@ -18,7 +18,7 @@ from bnviz.experiments.answer import answer
 from bnviz.experiments.classes import CLASSES, borderline, classify
 from bnviz.experiments.ioffe import IOFFE_FIGURE_1, gaussian
 from bnviz.experiments.whitening import flops, standardise, whiten
-from bnviz.nets import MLP, BatchNorm
+from bnviz.maths.nets import MLP, BatchNorm
 
 NAMES = experiments.names()
 LARGEST = 60_000  # bytes

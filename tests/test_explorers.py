@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from bnviz import explorers
-from bnviz.controls import Choice, Slider, Toggle
-from bnviz.explorer import Explorer, Simulation
-from bnviz.prng import Shuffler
+from bnviz.figure.controls import Choice, Slider, Toggle
+from bnviz.figure.explorer import Explorer, Simulation
+from bnviz.maths.prng import Shuffler
 from tests.twin import assert_agree, corners, differing, first_outputs, grid, layout, twin
 
 every_figure = pytest.mark.parametrize("name", explorers.names())
@@ -282,7 +282,7 @@ def test_training_normalises_with_the_batch_and_evaluation_with_the_running_stat
 def operators(name: str) -> set[str]:
     import onnx
 
-    from bnviz import artifacts
+    from bnviz.compile import artifacts
 
     graphs = artifacts.graphs(explorers.get(name)).values()
     return {node.op_type for g in graphs for node in onnx.load_from_string(g).graph.node}
@@ -294,7 +294,7 @@ def test_graphs_are_small_and_use_standard_operators_only(name):
 
     import onnx
 
-    from bnviz import artifacts
+    from bnviz.compile import artifacts
 
     for graph, model in artifacts.graphs(explorers.get(name)).items():
         assert len(gzip.compress(model)) < 300_000, graph

@@ -5,7 +5,7 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from bnviz import export
+from bnviz.compile import export
 
 
 def test_a_graph_that_computes_something_else_is_refused():

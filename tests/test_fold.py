@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from bnviz.fold import fold
-from bnviz.nets import BatchNorm
+from bnviz.maths.fold import fold
+from bnviz.maths.nets import BatchNorm
 
 
 def settled(bn: nn.Module, features: int) -> nn.Module:

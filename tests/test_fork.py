@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from bnviz.serve import serving
+from bnviz.tools.serve import serving
 from tests.reader import reading
 
 pytestmark = pytest.mark.xdist_group("fork")  # its book is built once
@@ -22,8 +22,8 @@ MODULE = '''\
 
 import torch
 
-from bnviz.controls import Slider
-from bnviz.explorer import Binding, Explorer
+from bnviz.figure.controls import Slider
+from bnviz.figure.explorer import Binding, Explorer
 
 X = torch.linspace(-1, 1, 5)
 
@@ -93,7 +93,7 @@ def fork(tmp_path_factory) -> Path:
         new_code_cell('from bnviz import show\n\nshow("toy-gain")'),
     ]
     nbformat.write(new_notebook(cells=cells), folder / "book" / "toy.ipynb")
-    run(folder, "-m", "bnviz.notebooks", "book/toy.ipynb")
+    run(folder, "-m", "bnviz.tools.notebooks", "book/toy.ipynb")
 
     toc = folder / "_toc.yml"
     later = "- file: book/ledger"

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from bnviz import batchnorm, explorers, gradcheck, measures
-from bnviz.controls import Choice, Slider, Toggle
-from bnviz.history import History
+from bnviz import explorers
+from bnviz.figure.controls import Choice, Slider, Toggle
+from bnviz.figure.history import History
+from bnviz.maths import batchnorm, gradcheck, measures
 from tests.fuzzing import ANYTHING, DOCUMENTED, JUNK, steady
 
 

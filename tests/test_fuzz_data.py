@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from bnviz import drawing
-from bnviz.checks import failures
-from bnviz.data import clouds, digits
-from bnviz.explorer import Binding
-from bnviz.record import ActivationRecorder
+from bnviz.figure import drawing
+from bnviz.figure.explorer import Binding
+from bnviz.maths.checks import failures
+from bnviz.maths.data import clouds, digits
+from bnviz.maths.record import ActivationRecorder
 from tests.fuzzing import JUNK, TENSORS, answer, few, plain, steady
 
 COUNT = st.one_of(st.integers(-2, 5), JUNK)

@@ -8,10 +8,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bnviz import drawing, explorers
-from bnviz.controls import Choice, Slider
-from bnviz.explorer import Explorer, Simulation
-from bnviz.prng import Shuffler
+from bnviz import explorers
+from bnviz.figure import drawing
+from bnviz.figure.controls import Choice, Slider
+from bnviz.figure.explorer import Explorer, Simulation
+from bnviz.maths.prng import Shuffler
 
 # What may hold NaN: a template has more marks than there is something to show for.
 BLANK = {

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bnviz import ics, measures, prng
+from bnviz.maths import ics, measures, prng
 from tests.fuzzing import (
     DOCUMENTED,
     JUNK,

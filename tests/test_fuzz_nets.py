@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from bnviz import fold, trio
-from bnviz.broken import MISTAKES
-from bnviz.convnet import CNN, Conv, images
-from bnviz.nets import ACTIVATIONS, MLP, Activation, BatchNorm, initialise
-from bnviz.noisy import NoisyBatchNorm, add_noise
-from bnviz.reestimate import reestimate
+from bnviz.maths import fold, trio
+from bnviz.maths.broken import MISTAKES
+from bnviz.maths.convnet import CNN, Conv, images
+from bnviz.maths.nets import ACTIVATIONS, MLP, Activation, BatchNorm, initialise
+from bnviz.maths.noisy import NoisyBatchNorm, add_noise
+from bnviz.maths.reestimate import reestimate
 from tests.fuzzing import JUNK, WHATEVER, answer, few, floats, one_odd, steady, usable
 
 WHOLE = st.integers(-3, 6)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch.nn import functional as F
 
-from bnviz import landscape, numpy_net, surface
-from bnviz.data import Split, clouds
-from bnviz.nets import MLP, Activation, initialise
-from bnviz.train import DivergenceError, train
+from bnviz.maths import landscape, numpy_net, surface
+from bnviz.maths.data import Split, clouds
+from bnviz.maths.nets import MLP, Activation, initialise
+from bnviz.maths.train import DivergenceError, train
 from tests.fuzzing import (
     ANYTHING,
     JUNK,

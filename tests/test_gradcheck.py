@@ -1,4 +1,4 @@
-"""bnviz.gradcheck finds right gradients right and wrong ones wrong."""
+"""bnviz.maths.gradcheck finds right gradients right and wrong ones wrong."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from bnviz import gradcheck
-from bnviz.gradcheck import check, numerical_gradient, relative_error
+from bnviz.maths import gradcheck
+from bnviz.maths.gradcheck import check, numerical_gradient, relative_error
 
 quick = settings(derandomize=True, deadline=None, max_examples=30)
 numbers = st.floats(-3, 3, allow_subnormal=False)

@@ -1,11 +1,11 @@
-"""bnviz.history against a record that keeps everything and averages at the end."""
+"""bnviz.figure.history against a record that keeps everything and averages at the end."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bnviz.history import History
+from bnviz.figure.history import History
 
 capacities = st.integers(1, 8).map(lambda k: 2 * k)
 

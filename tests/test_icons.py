@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from fontTools.ttLib import TTFont
 
-from bnviz.hosts._icons import icons_in
+from bnviz.site.icons import icons_in
 from tests.pages import FIGURES
 from tests.reader import reading
 

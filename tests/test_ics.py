@@ -1,4 +1,4 @@
-"""bnviz.ics against an optimiser that really takes the steps, scipy, and the exported graph."""
+"""ics against an optimiser that really takes the steps, scipy, and the exported graph."""
 
 import copy
 
@@ -7,10 +7,11 @@ import torch
 from scipy.stats import wasserstein_distance
 from torch.nn.functional import cross_entropy
 
-from bnviz import export, ics
-from bnviz.data import digits
-from bnviz.nets import MLP, initialise
-from bnviz.noisy import add_noise
+from bnviz.compile import export
+from bnviz.maths import ics
+from bnviz.maths.data import digits
+from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.noisy import add_noise
 
 KINDS = ("plain", "bn", "noisy")
 

@@ -13,21 +13,32 @@ import pytest
 import bnviz
 
 PACKAGE = Path(bnviz.__file__).parent
-USER_INTERFACES = {
-    "plotly",
-    "ipywidgets",
-    "anywidget",
-    "IPython",
-    "matplotlib",
-    "sphinx",
-    "docutils",
+# The rule of imports, a line per folder: what it may import besides itself.
+RULE = {
+    "maths": set(),
+    "figure": {"maths"},
+    "experiments": {"maths"},
+    "templates": {"figure", "experiments"},
+    "plots": {"figure", "templates"},
+    "explorers": {"maths", "figure", "templates"},
+    "poster": {"figure"},
+    "compile": {"maths", "figure"},
+    "jupyter": {"figure", "explorers"},
+    "tools": set(),
+    "site": {"figure", "explorers", "experiments", "compile", "poster", "tools"},
+    "bench": {"maths", "figure", "explorers", "compile", "jupyter", "site", "tools"},
 }
-MATHS = (
-    "controls", "explorer", "batchnorm", "gradcheck", "data", "nets", "record", "measures",
-    "history", "prng", "train", "ics", "noisy", "convnet", "trio", "numpy_net",
-    "fold", "reestimate", "broken", "checks", "landscape", "surface", "functional",
-    "_arguments",
-)  # fmt: skip
+PLOTTING = {"plotly", "matplotlib"}
+HOSTS = {"ipywidgets", "anywidget", "IPython", "sphinx", "docutils"}
+# What a folder may not use of other people's packages, not even through another module.
+WITHOUT = {
+    "maths": PLOTTING | HOSTS,
+    "experiments": PLOTTING | HOSTS,
+    "figure": {"matplotlib"} | HOSTS,
+    "templates": HOSTS,
+    "explorers": HOSTS,
+    "compile": {"matplotlib"} | HOSTS,
+}
 
 
 def name_of(path: Path) -> str:
@@ -68,14 +79,37 @@ def inside(names: set[str], *packages: str) -> set[str]:
     return {n for n in names if any(n == p or n.startswith(f"{p}.") for p in packages)}
 
 
-@pytest.mark.parametrize("name", [f"bnviz.{m}" for m in MATHS])
-def test_the_maths_imports_no_host_no_figure_and_no_user_interface(name):
-    assert not inside(reached(name), "bnviz.hosts", "bnviz.explorers", *USER_INTERFACES)
+def folder_of(name: str) -> str:
+    """The room of a module; "" for the package itself."""
+    return [*name.split("."), ""][1]
 
 
-@pytest.mark.parametrize("name", [m for m in MODULES if inside({m}, "bnviz.explorers")])
-def test_explorers_import_no_host(name):
-    assert not inside(reached(name), "bnviz.hosts", "ipywidgets", "IPython", "sphinx")
+def test_every_folder_has_its_rule():
+    assert {folder_of(name) for name in MODULES} - {""} == set(RULE)
+
+
+@pytest.mark.parametrize("folder", RULE)
+def test_imports_point_one_way(folder):
+    found = {
+        other
+        for name in MODULES
+        if folder_of(name) == folder
+        for other in map(folder_of, inside(imports(name), "bnviz"))
+    }
+    assert found - {folder} <= RULE[folder]
+
+
+def test_the_rule_has_no_circle():
+    rest = dict(RULE)
+    while leaves := [f for f, needs in rest.items() if not needs & set(rest)]:
+        for leaf in leaves:
+            del rest[leaf]
+    assert not rest
+
+
+@pytest.mark.parametrize("name", [m for m in MODULES if folder_of(m) in WITHOUT])
+def test_nothing_reaches_what_its_folder_does_without(name):
+    assert not inside(reached(name), *WITHOUT[folder_of(name)])
 
 
 @pytest.mark.parametrize("name", [m for m in MODULES if not inside({m}, "bnviz.explorers")])
@@ -87,7 +121,13 @@ def test_only_the_registry_knows_the_chapters_by_name(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["bnviz.batchnorm", "bnviz.gradcheck", "bnviz.history", "bnviz.numpy_net"]
+    "name",
+    [
+        "bnviz.maths.batchnorm",
+        "bnviz.maths.gradcheck",
+        "bnviz.figure.history",
+        "bnviz.maths.numpy_net",
+    ],
 )
 def test_batchnorm_from_scratch_needs_numpy_only(name):
     outside = {n.split(".")[0] for n in reached(name)} - set(sys.stdlib_module_names) - {"bnviz"}
@@ -97,8 +137,8 @@ def test_batchnorm_from_scratch_needs_numpy_only(name):
 def test_the_walk_sees_what_it_should():
     """A check that cannot fail is a bug: these imports exist."""
     assert "plotly" in {n.split(".")[0] for n in reached("bnviz.explorers.drift")}
-    assert "bnviz.hosts.jupyter" in imports("bnviz")
-    assert "bnviz.prng" in reached("bnviz.train")
+    assert "bnviz.jupyter.show" in imports("bnviz")
+    assert "bnviz.maths.prng" in reached("bnviz.maths.train")
 
 
 @pytest.mark.parametrize("name", PUBLIC)

@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from bnviz import experiments, explorers, prng
-from bnviz.data import digits
+from bnviz import experiments, explorers
 from bnviz.explorers import folding, moving_average, train_eval
-from bnviz.prng import Shuffler
+from bnviz.maths import prng
+from bnviz.maths.data import digits
+from bnviz.maths.prng import Shuffler
 
 # --- moving-average ------------------------------------------------------------------------------
 

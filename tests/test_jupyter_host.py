@@ -17,12 +17,12 @@ import pytest
 import torch
 
 from bnviz import explorers, show
-from bnviz.controls import Choice, Slider, Toggle
-from bnviz.explorer import Binding, Explorer, Simulation
-from bnviz.hosts import _cells
-from bnviz.hosts._loop import Loop, interrupt_all
-from bnviz.hosts._widgets import slider_text
-from bnviz.prng import Shuffler
+from bnviz.figure.controls import Choice, Slider, Toggle
+from bnviz.figure.explorer import Binding, Explorer, Simulation
+from bnviz.jupyter import cells
+from bnviz.jupyter.loop import Loop, interrupt_all
+from bnviz.jupyter.widgets import slider_text
+from bnviz.maths.prng import Shuffler
 from tests.twin import first_outputs
 
 NAMES = explorers.names()
@@ -745,7 +745,7 @@ def test_closed_figure_is_of_no_more_use():
 
 def test_running_a_cell_again_closes_its_old_figures(monkeypatch):
     here = ["cell-1", "execution-1"]
-    monkeypatch.setattr(_cells, "_here", lambda: tuple(here))
+    monkeypatch.setattr(cells, "_here", lambda: tuple(here))
 
     async def watch():
         first, second = playing(), playing()  # one cell may show two figures

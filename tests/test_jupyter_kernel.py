@@ -140,7 +140,7 @@ def test_interrupt_of_a_cell_ends_the_training_too(training, cell):
 # What a kernel holds: widgets, figures that anything still refers to, threads, tasks.
 HELD = """
 import gc, threading, ipywidgets
-from bnviz.hosts._live import LiveFigure
+from bnviz.jupyter.live import LiveFigure
 
 def held():
     for _ in range(3): gc.collect()

@@ -19,8 +19,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from torch import Tensor
 
 from bnviz import explorers
-from bnviz.explorer import Explorer, Simulation
-from bnviz.prng import Shuffler
+from bnviz.figure.explorer import Explorer, Simulation
+from bnviz.maths.prng import Shuffler
 
 pytestmark = pytest.mark.xdist_group("lab")  # one server for all
 

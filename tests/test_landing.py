@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bnviz import explorers
-from bnviz.prng import Shuffler
+from bnviz.maths.prng import Shuffler
 from tests.twin import twin
 
 SEEDS = range(5)

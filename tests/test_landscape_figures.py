@@ -12,14 +12,14 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from bnviz import prng, surface
-from bnviz.data import digits
 from bnviz.experiments import get, load
 from bnviz.experiments.landscapes import small_vgg
 from bnviz.explorers import landscape, landscape_linear, loss_surface, regularisation
-from bnviz.functional import part
-from bnviz.landscape import DeepLinear, call, in_double, line_search
-from bnviz.nets import MLP, Activation, initialise
+from bnviz.maths import prng, surface
+from bnviz.maths.data import digits
+from bnviz.maths.functional import part
+from bnviz.maths.landscape import DeepLinear, call, in_double, line_search
+from bnviz.maths.nets import MLP, Activation, initialise
 
 SIZES = (64, 8, 8, 10)
 RATIOS = torch.tensor([0.01, 1.0, 30.0], dtype=torch.float64)

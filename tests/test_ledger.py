@@ -9,7 +9,8 @@ import pytest
 import yaml
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from bnviz import experiments, explorers, ledger
+from bnviz import experiments, explorers
+from bnviz.site import ledger
 from tests.pages import FIGURES, PAGE
 
 BOOK = Path(__file__).parent.parent / "book"

@@ -1,4 +1,4 @@
-"""bnviz.measures against NumPy and closed forms."""
+"""bnviz.maths.measures against NumPy and closed forms."""
 
 import math
 
@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bnviz.measures import accuracy, dead, density, percentiles, saturated
-from bnviz.nets import ACTIVATIONS, Activation
+from bnviz.maths.measures import accuracy, dead, density, percentiles, saturated
+from bnviz.maths.nets import ACTIVATIONS, Activation
 
 numbers = st.floats(-50, 50, width=32)
 

@@ -1,11 +1,11 @@
-"""bnviz.nets against torch.nn: BatchNorm in plain ops, and the MLP layer by layer."""
+"""bnviz.maths.nets against torch.nn: BatchNorm in plain ops, and the MLP layer by layer."""
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from bnviz.nets import ACTIVATIONS, MLP, Activation, BatchNorm, initialise
+from bnviz.maths.nets import ACTIVATIONS, MLP, Activation, BatchNorm, initialise
 
 SHAPES = [(32, 5), (2, 3), (8, 5, 4, 3), (1, 2, 3, 3)]
 

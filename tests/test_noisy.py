@@ -1,12 +1,12 @@
-"""bnviz.noisy: the sampling scheme, its place in the state, and that nothing else of BN changes."""
+"""noisy: the sampling scheme, its place in the state, and that nothing else of BN changes."""
 
 import pytest
 import torch
 from torch.func import functional_call
 
-from bnviz import prng
-from bnviz.nets import MLP, BatchNorm, initialise
-from bnviz.noisy import NoisyBatchNorm, add_noise
+from bnviz.maths import prng
+from bnviz.maths.nets import MLP, BatchNorm, initialise
+from bnviz.maths.noisy import NoisyBatchNorm, add_noise
 
 
 def layer(**options) -> NoisyBatchNorm:

@@ -1,4 +1,4 @@
-"""`bnviz.notebooks` on made-up notebooks: what it runs, strips and complains about."""
+"""`bnviz.tools.notebooks` on made-up notebooks: what it runs, strips and complains about."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from bnviz import notebooks
+from bnviz.tools import notebooks
 
 WIDGET = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "text/plain": "slider"}
 

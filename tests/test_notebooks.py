@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from bnviz import notebooks
+from bnviz.tools import notebooks
 
 BOOK = Path(__file__).parent.parent / "book"
 NOTEBOOKS = notebooks.find(BOOK)

@@ -1,10 +1,10 @@
-"""bnviz.numpy_net: torch computes the same loss and gradients; a wrong backward pass is noticed."""
+"""numpy_net: torch computes the same loss and gradients; a wrong backward pass is noticed."""
 
 import numpy as np
 import pytest
 import torch
 
-from bnviz import batchnorm, gradcheck, numpy_net
+from bnviz.maths import batchnorm, gradcheck, numpy_net
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from bnviz import explorers
-from bnviz.controls import Slider
-from bnviz.explorer import Simulation
-from bnviz.prng import Shuffler
+from bnviz.figure.controls import Slider
+from bnviz.figure.explorer import Simulation
+from bnviz.maths.prng import Shuffler
 from tests.drawn import assert_drawn
 from tests.pages import FIGURES, PAGE
 from tests.reader import reading

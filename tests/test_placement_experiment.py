@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from bnviz import experiments
-from bnviz.convnet import CNN
-from bnviz.data import digits
 from bnviz.experiments.placement import _describe, _pairs
-from bnviz.nets import MLP
+from bnviz.maths.convnet import CNN
+from bnviz.maths.data import digits
+from bnviz.maths.nets import MLP
 
 
 @pytest.mark.parametrize("placement", ["none", "before", "after"])

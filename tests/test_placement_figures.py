@@ -5,12 +5,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bnviz import explorers, measures
-from bnviz.data import digits
+from bnviz import explorers
 from bnviz.explorers import bias as bias_module
-from bnviz.functional import part
-from bnviz.nets import ACTIVATIONS
-from bnviz.prng import Shuffler
+from bnviz.maths import measures
+from bnviz.maths.data import digits
+from bnviz.maths.functional import part
+from bnviz.maths.nets import ACTIVATIONS
+from bnviz.maths.prng import Shuffler
 
 
 def first_step(name: str, seed: int = 2, **values):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from bnviz.hosts._policy import guarded, policy
+from bnviz.site.policy import guarded, policy
 from tests.reader import reading
 
 PAGE = "book/steps.html"

@@ -1,4 +1,4 @@
-"""bnviz.poster: marks, ticks and words stand where they belong; same input, same bytes."""
+"""bnviz.poster.draw: marks, ticks and words stand where they belong; same input, same bytes."""
 
 import base64
 import copy
@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bnviz import explorers, theme
-from bnviz._colours import rgba
-from bnviz.poster import poster
+from bnviz import explorers
+from bnviz.figure import theme
+from bnviz.poster.colours import rgba
+from bnviz.poster.draw import poster
 from tests.twin import first_drawing
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -1,4 +1,4 @@
-"""bnviz.prng: numbers that look random, are the same everywhere, and shuffle without repeats."""
+"""prng: numbers that look random, are the same everywhere, and shuffle without repeats."""
 
 import math
 
@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bnviz.prng import Shuffler, hash32, normal, permutation
+from bnviz.maths.prng import Shuffler, hash32, normal, permutation
 
 # What `page/prng.js` and the exported graphs give too; a change would change every figure.
 KNOWN_HASHES = [0, 774041739, 3246642785]

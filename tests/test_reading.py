@@ -32,7 +32,7 @@ def built(folder: Path, text: str) -> tuple[str, str]:
     (folder / "source" / "index.md").write_text(text)
     out = folder / "out"
     settings = {
-        "extensions": ["myst_parser", "bnviz.hosts.quiz"],
+        "extensions": ["myst_parser", "bnviz.site.quiz"],
         "myst_enable_extensions": ["colon_fence", "dollarmath"],
     }
     with (folder / "said").open("w+") as said, docutils_namespace():

@@ -1,12 +1,12 @@
-"""bnviz.record: hooks that are always removed, and records of the promised shapes."""
+"""bnviz.maths.record: hooks that are always removed, and records of the promised shapes."""
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from bnviz.nets import MLP
-from bnviz.record import ActivationRecorder, inputs_of, summarise
+from bnviz.maths.nets import MLP
+from bnviz.maths.record import ActivationRecorder, inputs_of, summarise
 
 
 def hooks(net: nn.Module) -> int:

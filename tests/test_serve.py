@@ -10,7 +10,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from bnviz.serve import book_server, main, serving
+from bnviz.tools.serve import book_server, main, serving
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def heed_ctrl_c() -> None:
 
 
 def test_ctrl_c_stops_quietly(folder: Path):
-    command = [sys.executable, "-m", "bnviz.serve", str(folder), "--port", "0"]
+    command = [sys.executable, "-m", "bnviz.tools.serve", str(folder), "--port", "0"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, **pipes, preexec_fn=heed_ctrl_c) as server:
         try:

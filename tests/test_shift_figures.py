@@ -5,9 +5,10 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from bnviz import explorers, measures
+from bnviz import explorers
 from bnviz.explorers import covariate_shift, whitening
-from bnviz.prng import Shuffler
+from bnviz.maths import measures
+from bnviz.maths.prng import Shuffler
 
 GARDEN, WHITE = explorers.get("covariate-shift"), explorers.get("whitening")
 

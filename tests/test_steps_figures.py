@@ -5,11 +5,12 @@ import pytest
 import torch
 from scipy import stats
 
-from bnviz import explorers, prng
-from bnviz.data import digits
+from bnviz import explorers
 from bnviz.explorers import axes, batch_statistics, epsilon, normalize
-from bnviz.hosts._files import _rounded
-from bnviz.nets import MLP, initialise
+from bnviz.maths import prng
+from bnviz.maths.data import digits
+from bnviz.maths.nets import MLP, initialise
+from bnviz.site.files import _rounded
 from tests.twin import twin
 
 

@@ -7,9 +7,9 @@ from statistics import median
 import numpy as np
 import pytest
 
-from bnviz import theme
 from bnviz.experiments import load
-from bnviz.figures import convergence, ics_measures, ioffe, whitening_cost
+from bnviz.figure import theme
+from bnviz.plots import convergence, ics_measures, ioffe, whitening_cost
 
 FIGURES = {
     "ioffe": lambda: ioffe.ioffe_figure_1(load("ioffe-figure-1")),

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from bnviz import experiments
-from bnviz.data import digits
 from bnviz.experiments import __main__ as command
 from bnviz.experiments import store
 from bnviz.experiments.experiment import Experiment, between, cells, rounded
 from bnviz.experiments.sweep import sweep
-from bnviz.nets import MLP, initialise
-from bnviz.train import train
+from bnviz.maths.data import digits
+from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.train import train
 
 GRID = {"net": ("plain", "bn"), "seed": (0, 1, 2)}
 CELLS = cells(GRID)

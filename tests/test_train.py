@@ -1,4 +1,4 @@
-"""bnviz.train: torch.optim.SGD on the shared minibatches, the same run that `drift` shows."""
+"""bnviz.maths.train: torch.optim.SGD on the shared minibatches, the same run that `drift` shows."""
 
 import math
 import re
@@ -8,10 +8,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from bnviz import explorers
-from bnviz.data import Split, digits
-from bnviz.nets import MLP, initialise
-from bnviz.prng import Shuffler
-from bnviz.train import DivergenceError, Step, train
+from bnviz.maths.data import Split, digits
+from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.prng import Shuffler
+from bnviz.maths.train import DivergenceError, Step, train
 
 
 def network(seed=0, scale=1.0, **options) -> MLP:

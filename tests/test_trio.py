@@ -1,14 +1,14 @@
-"""bnviz.trio, three networks in one stack, against the modules that say the same."""
+"""bnviz.maths.trio, three networks in one stack, against the modules that say the same."""
 
 import pytest
 import torch
 from torch.nn import functional as F
 
-from bnviz import ics, trio
-from bnviz.data import digits
-from bnviz.nets import ACTIVATIONS, MLP, initialise
-from bnviz.noisy import add_noise
-from bnviz.record import inputs_of
+from bnviz.maths import ics, trio
+from bnviz.maths.data import digits
+from bnviz.maths.nets import ACTIVATIONS, MLP, initialise
+from bnviz.maths.noisy import add_noise
+from bnviz.maths.record import inputs_of
 
 SIZES = (64, *[trio.WIDTH] * trio.DEPTH, 10)
 ROWS = 24

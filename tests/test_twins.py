@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from bnviz import prng
-from bnviz.explorer import readable, typeset
-from bnviz.history import History
+from bnviz.figure.explorer import readable, typeset
+from bnviz.figure.history import History
+from bnviz.maths import prng
 from tests.reader import reading
 
 pytestmark = pytest.mark.xdist_group("page")

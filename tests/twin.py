@@ -19,11 +19,13 @@ import numpy as np
 import onnxruntime as ort
 import torch
 
-from bnviz import artifacts, drawing, explorers
-from bnviz.controls import Choice, Slider
-from bnviz.explorer import Explorer, Simulation
-from bnviz.export import layout_of
-from bnviz.prng import Shuffler
+from bnviz import explorers
+from bnviz.compile import artifacts
+from bnviz.compile.export import layout_of
+from bnviz.figure import drawing
+from bnviz.figure.controls import Choice, Slider
+from bnviz.figure.explorer import Explorer, Simulation
+from bnviz.maths.prng import Shuffler
 
 TOLERANCE, AT_CORNERS = 1e-5, 1e-3
 ROWS = ("_density", "_share", "_heat")  # rows of bins

@@ -8,9 +8,9 @@ import torch
 
 from bnviz import explorers
 from bnviz.bench.rows import Row, in_turns, seconds
-from bnviz.controls import Slider
-from bnviz.explorer import Explorer
-from bnviz.hosts.jupyter import show
+from bnviz.figure.controls import Slider
+from bnviz.figure.explorer import Explorer
+from bnviz.jupyter.show import show
 
 __all__ = ["jupyter_rows"]
 

@@ -9,8 +9,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from bnviz.bench.page import figure_pages, opened
 from bnviz.bench.rows import Row
-from bnviz.browser import launch
-from bnviz.serve import BOOK, serving
+from bnviz.tools.browser import launch
+from bnviz.tools.serve import BOOK, serving
 
 __all__ = ["memory_rows"]
 
@@ -19,7 +19,7 @@ _TURNS, _STEPS, _LONG = 5, 5000, 120_000  # the last in milliseconds
 # What a kernel does to show the figure; it prints the bytes that it holds then.
 _KERNEL = f"""
 import psutil
-from bnviz.hosts.jupyter import show
+from bnviz.jupyter.show import show
 handle = show({_FIGURE!r})
 print(psutil.Process().memory_full_info().uss)
 """

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from bnviz.controls import Slider
-from bnviz.data import digits
-from bnviz.explorer import Simulation, State
-from bnviz.export import export
-from bnviz.functional import descend
-from bnviz.nets import MLP, initialise
-from bnviz.prng import Shuffler
+from bnviz.compile.export import export
+from bnviz.figure.controls import Slider
+from bnviz.figure.explorer import Simulation
+from bnviz.maths.data import digits
+from bnviz.maths.functional import State, descend
+from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.prng import Shuffler
 
 __all__ = ["LR", "SEED", "Eager", "Native", "graphs", "kernels", "mlp"]
 

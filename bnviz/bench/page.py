@@ -10,10 +10,10 @@ from playwright.sync_api import Browser, ElementHandle, Page, sync_playwright
 
 from bnviz import explorers
 from bnviz.bench.rows import Row, percentile
-from bnviz.browser import launch
-from bnviz.controls import Slider
-from bnviz.explorer import Explorer, Simulation
-from bnviz.serve import BOOK, serving
+from bnviz.figure.controls import Slider
+from bnviz.figure.explorer import Explorer, Simulation
+from bnviz.tools.browser import launch
+from bnviz.tools.serve import BOOK, serving
 
 __all__ = ["figure_pages", "frame_rows", "opened", "slider_rows"]
 

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from bnviz import batchnorm
 from bnviz.bench.rows import Row, in_turns, seconds
-from bnviz.data import digits
-from bnviz.nets import MLP
-from bnviz.record import ActivationRecorder
+from bnviz.maths import batchnorm
+from bnviz.maths.data import digits
+from bnviz.maths.nets import MLP
+from bnviz.maths.record import ActivationRecorder
 
 __all__ = ["numpy_rows", "recorder_rows"]
 
@@ -21,7 +21,7 @@ STEPS = 100
 
 
 def numpy_rows() -> Iterator[Row]:
-    """Forward and backward of BN, one thread: `bnviz.batchnorm` against `torch.nn`."""
+    """Forward and backward of BN, one thread: `bnviz.maths.batchnorm` against `torch.nn`."""
     torch.set_num_threads(1)
     yield from map(_numpy_row, SHAPES)
 

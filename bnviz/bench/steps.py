@@ -12,13 +12,13 @@ from shutil import copy
 import torch
 from playwright.sync_api import Page, sync_playwright
 
-from bnviz import assets
 from bnviz.bench import network
 from bnviz.bench.rows import Row, in_turns
-from bnviz.browser import launch
-from bnviz.data import digits
-from bnviz.hosts._files import write_libraries, write_scripts
-from bnviz.serve import serving
+from bnviz.maths.data import digits
+from bnviz.site.files import write_libraries, write_scripts
+from bnviz.tools import assets
+from bnviz.tools.browser import launch
+from bnviz.tools.serve import serving
 
 __all__ = ["growth_rows", "step_rows"]
 

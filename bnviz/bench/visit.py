@@ -9,11 +9,12 @@ import plotly.graph_objects as go
 from ipywidgets.embed import embed_minimal_html
 from playwright.sync_api import Browser, Page, Response, sync_playwright
 
-from bnviz import artifacts, explorers
+from bnviz import explorers
 from bnviz.bench.page import figure_pages
 from bnviz.bench.rows import Row
-from bnviz.browser import launch
-from bnviz.serve import BOOK, serving
+from bnviz.compile import artifacts
+from bnviz.tools.browser import launch
+from bnviz.tools.serve import BOOK, serving
 
 __all__ = ["visit_rows"]
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bnviz import measures
-from bnviz.data import digits
 from bnviz.experiments.experiment import Experiment, Row, between
-from bnviz.nets import MLP, BatchNorm, initialise
-from bnviz.prng import Shuffler
+from bnviz.maths import measures
+from bnviz.maths.data import digits
+from bnviz.maths.nets import MLP, BatchNorm, initialise
+from bnviz.maths.prng import Shuffler
 
 __all__ = ["SEVEN_CHANGES", "VARIANTS", "SmallCNN", "distorted", "dropping", "fit"]
 

@@ -8,13 +8,13 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from bnviz import ics, measures
-from bnviz.data import digits
 from bnviz.experiments.classes import CLASSES, borderline, classify
 from bnviz.experiments.experiment import Experiment, Row, rounded
-from bnviz.nets import MLP, initialise
-from bnviz.record import inputs_of
-from bnviz.train import DivergenceError, Step, train
+from bnviz.maths import ics, measures
+from bnviz.maths.data import digits
+from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.record import inputs_of
+from bnviz.maths.train import DivergenceError, Step, train
 
 __all__ = ["CONVERGENCE", "CONVERGENCE_LONGER", "CONVERGENCE_TANH_RELU", "DESCRIBED"]
 

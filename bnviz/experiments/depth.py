@@ -6,12 +6,12 @@ import math
 import torch
 from torch.nn import functional as F
 
-from bnviz import measures
-from bnviz.data import digits
 from bnviz.experiments.experiment import Experiment, Row, between
-from bnviz.nets import MLP, initialise
-from bnviz.record import inputs_of
-from bnviz.train import DivergenceError, train
+from bnviz.maths import measures
+from bnviz.maths.data import digits
+from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.record import inputs_of
+from bnviz.maths.train import DivergenceError, train
 
 __all__ = ["DEPTH", "DEPTHS"]
 

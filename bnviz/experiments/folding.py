@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bnviz.experiments.experiment import Experiment, Row
-from bnviz.fold import fold
+from bnviz.maths.fold import fold
 
 __all__ = ["FOLDING_SPEED"]
 

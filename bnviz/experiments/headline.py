@@ -4,11 +4,11 @@ import contextlib
 
 import torch
 
-from bnviz import measures
-from bnviz.data import digits
 from bnviz.experiments.experiment import Experiment, Row, between, rounded
-from bnviz.nets import MLP, initialise
-from bnviz.train import DivergenceError, Step, train
+from bnviz.maths import measures
+from bnviz.maths.data import digits
+from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.train import DivergenceError, Step, train
 
 __all__ = ["BASES", "RUNS", "STEPS_RATIO"]
 

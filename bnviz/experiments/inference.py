@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from bnviz import measures
-from bnviz.data import digits
 from bnviz.experiments.experiment import Experiment, Row, between
-from bnviz.nets import MLP, initialise
-from bnviz.train import Step, train
+from bnviz.maths import measures
+from bnviz.maths.data import digits
+from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.train import Step, train
 
 __all__ = ["ESTIMATES", "INFERENCE_ESTIMATES", "MOMENTS"]
 

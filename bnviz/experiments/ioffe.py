@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from bnviz.data import Split, digits
 from bnviz.experiments.experiment import Experiment, Row, between
-from bnviz.nets import MLP, initialise
-from bnviz.record import inputs_of
-from bnviz.train import Step, train
+from bnviz.maths.data import Split, digits
+from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.record import inputs_of
+from bnviz.maths.train import Step, train
 
 __all__ = ["IOFFE_FIGURE_1", "gaussian"]
 

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from torch.func import grad_and_value
 from torch.nn import functional as F
 
-from bnviz import prng
-from bnviz.data import digits
 from bnviz.experiments.experiment import Experiment, Row, between
-from bnviz.landscape import DeepLinear, call, in_double, line_search
-from bnviz.nets import MLP, BatchNorm, initialise
-from bnviz.prng import Shuffler
+from bnviz.maths import prng
+from bnviz.maths.data import digits
+from bnviz.maths.landscape import DeepLinear, call, in_double, line_search
+from bnviz.maths.nets import MLP, BatchNorm, initialise
+from bnviz.maths.prng import Shuffler
 
 __all__ = ["LANDSCAPE_CNN", "LANDSCAPE_LINEAR", "LANDSCAPE_MLP", "small_vgg"]
 

@@ -2,10 +2,10 @@
 
 import contextlib
 
-from bnviz.data import digits
 from bnviz.experiments.experiment import Experiment, Row, between, rounded
-from bnviz.nets import MLP, initialise
-from bnviz.train import DivergenceError, Step, train
+from bnviz.maths.data import digits
+from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.train import DivergenceError, Step, train
 
 __all__ = ["RECORDED", "WEIGHT_NORM"]
 

@@ -5,13 +5,13 @@ from statistics import median
 import torch
 from torch import Tensor, nn
 
-from bnviz import measures
-from bnviz.convnet import CNN
-from bnviz.data import digits
 from bnviz.experiments.experiment import Experiment, Row, between
-from bnviz.nets import MLP, initialise
-from bnviz.record import inputs_of
-from bnviz.train import DivergenceError, train
+from bnviz.maths import measures
+from bnviz.maths.convnet import CNN
+from bnviz.maths.data import digits
+from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.record import inputs_of
+from bnviz.maths.train import DivergenceError, train
 
 __all__ = ["PLACEMENT", "PLACEMENT_CNN"]
 

@@ -3,11 +3,20 @@
 import torch
 from torch.func import grad
 
-from bnviz.data import digits
 from bnviz.experiments.experiment import Experiment, Row, between
-from bnviz.nets import MLP, initialise
-from bnviz.prng import Shuffler
-from bnviz.surface import HIGH, OPTIMISERS, SLOPE, begin, losses_of, plateaus, slice_of, update
+from bnviz.maths.data import digits
+from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.prng import Shuffler
+from bnviz.maths.surface import (
+    HIGH,
+    OPTIMISERS,
+    SLOPE,
+    begin,
+    losses_of,
+    plateaus,
+    slice_of,
+    update,
+)
 
 __all__ = ["PLATEAUS"]
 

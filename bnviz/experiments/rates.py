@@ -5,11 +5,11 @@ from statistics import mean
 
 import torch
 
-from bnviz import measures
-from bnviz.data import digits
 from bnviz.experiments.experiment import Experiment, Row, between
-from bnviz.nets import ACTIVATIONS, MLP, initialise
-from bnviz.train import DivergenceError, train
+from bnviz.maths import measures
+from bnviz.maths.data import digits
+from bnviz.maths.nets import ACTIVATIONS, MLP, initialise
+from bnviz.maths.train import DivergenceError, train
 
 __all__ = ["LEARNING_RATE", "NETS", "RATES", "SIZES", "THRESHOLDS", "band"]
 

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bnviz import measures
-from bnviz.data import Split, digits
 from bnviz.experiments.experiment import Experiment, Row, between
-from bnviz.nets import MLP, initialise
-from bnviz.train import DivergenceError, train
+from bnviz.maths import measures
+from bnviz.maths.data import Split, digits
+from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.train import DivergenceError, train
 
 __all__ = ["REGULARISATION", "with_dropout"]
 

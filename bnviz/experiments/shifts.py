@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from bnviz import ics
-from bnviz.data import digits
 from bnviz.experiments.experiment import Experiment, Row, between, rounded
-from bnviz.nets import MLP, initialise
-from bnviz.noisy import N_MU, N_SIGMA, R, add_noise
-from bnviz.prng import Shuffler
-from bnviz.record import inputs_of
-from bnviz.train import Step, train
+from bnviz.maths import ics
+from bnviz.maths.data import digits
+from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.noisy import N_MU, N_SIGMA, R, add_noise
+from bnviz.maths.prng import Shuffler
+from bnviz.maths.record import inputs_of
+from bnviz.maths.train import Step, train
 
 __all__ = ["ICS_MEASURES"]
 

@@ -3,7 +3,7 @@
 from functools import cache
 from importlib import import_module
 
-from bnviz.explorer import Explorer
+from bnviz.figure.explorer import Explorer
 
 __all__ = ["get", "names"]
 

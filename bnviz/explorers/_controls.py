@@ -3,8 +3,8 @@
 A figure says where a control begins and, if it must, how far it reaches.
 """
 
-from bnviz.controls import Choice, Slider, Toggle
-from bnviz.nets import ACTIVATIONS
+from bnviz.figure.controls import Choice, Slider, Toggle
+from bnviz.maths.nets import ACTIVATIONS
 
 __all__ = ["activation", "batch", "hold", "momentum", "rate", "scale"]
 

@@ -5,9 +5,9 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from bnviz.data import digits
-from bnviz.nets import MLP, initialise
-from bnviz.record import inputs_of
+from bnviz.maths.data import digits
+from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.record import inputs_of
 
 __all__ = ["second_layer"]
 

@@ -5,12 +5,12 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from bnviz.controls import Choice, Slider
-from bnviz.data import digits
-from bnviz.explorer import Binding, Explorer
 from bnviz.explorers._hidden import second_layer
-from bnviz.figures.axes import axes
-from bnviz.nets import initialise
+from bnviz.figure.controls import Choice, Slider
+from bnviz.figure.explorer import Binding, Explorer
+from bnviz.maths.data import digits
+from bnviz.maths.nets import initialise
+from bnviz.templates.axes import axes
 
 __all__ = ["AXES", "LAYERS", "arrays"]
 

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from bnviz import prng
-from bnviz.controls import Slider, Toggle
-from bnviz.explorer import Binding, Explorer
-from bnviz.figures.backward_steps import backward_steps
+from bnviz.figure.controls import Slider, Toggle
+from bnviz.figure.explorer import Binding, Explorer
+from bnviz.maths import prng
+from bnviz.templates.backward_steps import backward_steps
 
 __all__ = ["BACKWARD_STEPS", "autograd", "example", "staged"]
 

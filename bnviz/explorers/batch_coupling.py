@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from bnviz.controls import Slider, Toggle
-from bnviz.explorer import Binding, Explorer
-from bnviz.figures.batch_coupling import batch_coupling
+from bnviz.figure.controls import Slider, Toggle
+from bnviz.figure.explorer import Binding, Explorer
+from bnviz.templates.batch_coupling import batch_coupling
 
 __all__ = ["BATCH_COUPLING", "X", "jacobian", "normalise"]
 

@@ -6,11 +6,11 @@ from math import pi, sqrt
 import torch
 from torch import Tensor
 
-from bnviz import prng
-from bnviz.controls import Slider, Toggle
-from bnviz.explorer import Binding, Explorer
 from bnviz.explorers._hidden import second_layer
-from bnviz.figures.batch_statistics import MEAN_BINS, REACH, VAR_BINS, VAR_TOP, batch_statistics
+from bnviz.figure.controls import Slider, Toggle
+from bnviz.figure.explorer import Binding, Explorer
+from bnviz.maths import prng
+from bnviz.templates.batch_statistics import MEAN_BINS, REACH, VAR_BINS, VAR_TOP, batch_statistics
 
 __all__ = ["BATCHES", "BATCH_STATISTICS", "SIZES", "draws", "population"]
 

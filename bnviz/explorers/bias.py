@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bnviz import measures, prng
-from bnviz.controls import Slider, Toggle
-from bnviz.data import digits
-from bnviz.explorer import Binding, Explorer
-from bnviz.figures.bias import bias
+from bnviz.figure.controls import Slider, Toggle
+from bnviz.figure.explorer import Binding, Explorer
+from bnviz.maths import measures, prng
+from bnviz.maths.data import digits
+from bnviz.templates.bias import bias
 
 __all__ = ["BIAS"]
 

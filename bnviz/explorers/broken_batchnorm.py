@@ -4,13 +4,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bnviz import prng
-from bnviz.broken import MISTAKES, Right
-from bnviz.controls import Choice
-from bnviz.data import digits
-from bnviz.explorer import Binding, Simulation, State
 from bnviz.explorers import _controls
-from bnviz.figures.broken_batchnorm import broken_batchnorm
+from bnviz.figure.controls import Choice
+from bnviz.figure.explorer import Binding, Simulation
+from bnviz.maths import prng
+from bnviz.maths.broken import MISTAKES, Right
+from bnviz.maths.data import digits
+from bnviz.maths.functional import State
+from bnviz.templates.broken_batchnorm import broken_batchnorm
 
 __all__ = ["BROKEN_BATCHNORM", "MYSTERIES"]
 

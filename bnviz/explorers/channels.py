@@ -5,14 +5,14 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from bnviz import measures
-from bnviz.convnet import CNN
-from bnviz.data import digits
-from bnviz.explorer import Binding, Simulation, State
 from bnviz.explorers import _controls
-from bnviz.figures.channels import COLUMNS, channels
-from bnviz.functional import alike, descend, evaluate, gather, hold, part
-from bnviz.record import inputs_of
+from bnviz.figure.explorer import Binding, Simulation
+from bnviz.maths import measures
+from bnviz.maths.convnet import CNN
+from bnviz.maths.data import digits
+from bnviz.maths.functional import State, alike, descend, evaluate, gather, hold, part
+from bnviz.maths.record import inputs_of
+from bnviz.templates.channels import COLUMNS, channels
 
 __all__ = ["CHANNELS"]
 

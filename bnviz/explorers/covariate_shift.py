@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from bnviz import prng
-from bnviz.controls import Slider, Toggle
-from bnviz.explorer import Binding, Explorer
-from bnviz.figures.covariate_shift import covariate_shift
+from bnviz.figure.controls import Slider, Toggle
+from bnviz.figure.explorer import Binding, Explorer
+from bnviz.maths import prng
+from bnviz.templates.covariate_shift import covariate_shift
 
 __all__ = ["CENTRE", "COVARIATE_SHIFT", "C", "fit", "gardens"]
 

@@ -5,15 +5,15 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from bnviz import measures
-from bnviz.controls import Slider
-from bnviz.data import digits
-from bnviz.explorer import Binding, Simulation, State
 from bnviz.explorers import _controls
-from bnviz.figures.drift import drift
-from bnviz.functional import alike, descend, evaluate, gather, hold, part
-from bnviz.nets import MLP
-from bnviz.record import inputs_of
+from bnviz.figure.controls import Slider
+from bnviz.figure.explorer import Binding, Simulation
+from bnviz.maths import measures
+from bnviz.maths.data import digits
+from bnviz.maths.functional import State, alike, descend, evaluate, gather, hold, part
+from bnviz.maths.nets import MLP
+from bnviz.maths.record import inputs_of
+from bnviz.templates.drift import drift
 
 __all__ = ["DRIFT"]
 

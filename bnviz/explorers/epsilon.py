@@ -10,10 +10,10 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from bnviz.controls import Slider
-from bnviz.explorer import Binding, Explorer
 from bnviz.explorers._hidden import second_layer
-from bnviz.figures.epsilon import BINS, REACH, STDS, epsilon
+from bnviz.figure.controls import Slider
+from bnviz.figure.explorer import Binding, Explorer
+from bnviz.templates.epsilon import BINS, REACH, STDS, epsilon
 
 __all__ = ["EPSILON", "shape"]
 

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from bnviz import prng
-from bnviz.controls import Choice, Slider, Toggle
-from bnviz.explorer import Binding, Explorer
-from bnviz.figures.folding import folding
-from bnviz.fold import folded_weights
+from bnviz.figure.controls import Choice, Slider, Toggle
+from bnviz.figure.explorer import Binding, Explorer
+from bnviz.maths import prng
+from bnviz.maths.fold import folded_weights
+from bnviz.templates.folding import folding
 
 __all__ = ["FOLDING", "layer"]
 

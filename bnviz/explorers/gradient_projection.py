@@ -5,10 +5,10 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from bnviz import prng
-from bnviz.controls import Slider
-from bnviz.explorer import Binding, Explorer
-from bnviz.figures.gradient_projection import gradient_projection
+from bnviz.figure.controls import Slider
+from bnviz.figure.explorer import Binding, Explorer
+from bnviz.maths import prng
+from bnviz.templates.gradient_projection import gradient_projection
 
 __all__ = ["GRADIENT_PROJECTION"]
 

@@ -3,13 +3,14 @@
 import torch
 from torch import Tensor
 
-from bnviz import trio
-from bnviz.controls import Choice, Slider
-from bnviz.data import digits
-from bnviz.explorer import Binding, Simulation, State
 from bnviz.explorers import _controls
-from bnviz.figures.ics import ics
-from bnviz.trio import DEPTH, NETS
+from bnviz.figure.controls import Choice, Slider
+from bnviz.figure.explorer import Binding, Simulation
+from bnviz.maths import trio
+from bnviz.maths.data import digits
+from bnviz.maths.functional import State
+from bnviz.maths.trio import DEPTH, NETS
+from bnviz.templates.ics import ics
 
 __all__ = ["ICS"]
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bnviz import measures, prng
-from bnviz.controls import Choice, Slider
-from bnviz.data import digits
-from bnviz.explorer import Binding, Explorer
-from bnviz.figures.init_scale import PANELS, init_scale
-from bnviz.nets import ACTIVATIONS
+from bnviz.figure.controls import Choice, Slider
+from bnviz.figure.explorer import Binding, Explorer
+from bnviz.maths import measures, prng
+from bnviz.maths.data import digits
+from bnviz.maths.nets import ACTIVATIONS
+from bnviz.templates.init_scale import PANELS, init_scale
 
 __all__ = ["INIT_SCALE", "network", "weights"]
 

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.func import grad_and_value
 from torch.nn import functional as F
 
-from bnviz.data import digits
-from bnviz.explorer import Binding, Simulation, State
 from bnviz.explorers import _controls
-from bnviz.figures.landscape import Ranges, landscape
-from bnviz.functional import part
-from bnviz.landscape import call, in_double, line_search
-from bnviz.nets import MLP, initialise
+from bnviz.figure.explorer import Binding, Simulation
+from bnviz.maths.data import digits
+from bnviz.maths.functional import State, part
+from bnviz.maths.landscape import call, in_double, line_search
+from bnviz.maths.nets import MLP, initialise
+from bnviz.templates.landscape import Ranges, landscape
 
 __all__ = ["LANDSCAPE", "READOUT", "WATCH", "Problem", "bindings"]
 

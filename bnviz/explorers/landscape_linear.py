@@ -5,13 +5,14 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from bnviz import prng
-from bnviz.controls import Slider
-from bnviz.explorer import Simulation, State
 from bnviz.explorers import _controls
 from bnviz.explorers.landscape import READOUT, WATCH, Problem, bindings
-from bnviz.figures.landscape import Ranges, landscape
-from bnviz.landscape import DeepLinear
+from bnviz.figure.controls import Slider
+from bnviz.figure.explorer import Simulation
+from bnviz.maths import prng
+from bnviz.maths.functional import State
+from bnviz.maths.landscape import DeepLinear
+from bnviz.templates.landscape import Ranges, landscape
 
 __all__ = ["LANDSCAPE_LINEAR"]
 

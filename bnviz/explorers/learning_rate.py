@@ -5,13 +5,13 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from bnviz import measures
-from bnviz.data import digits
-from bnviz.explorer import Binding, Simulation, State
 from bnviz.explorers import _controls
-from bnviz.figures.learning_rate import learning_rate
-from bnviz.functional import alike, descend, evaluate, gather, hold, part
-from bnviz.nets import ACTIVATIONS, MLP
+from bnviz.figure.explorer import Binding, Simulation
+from bnviz.maths import measures
+from bnviz.maths.data import digits
+from bnviz.maths.functional import State, alike, descend, evaluate, gather, hold, part
+from bnviz.maths.nets import ACTIVATIONS, MLP
+from bnviz.templates.learning_rate import learning_rate
 
 __all__ = ["LEARNING_RATE"]
 

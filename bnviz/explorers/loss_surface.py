@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 from torch.func import grad
 
-from bnviz.controls import Choice, Slider
-from bnviz.data import digits
-from bnviz.explorer import Binding, Simulation, State
 from bnviz.explorers import _controls
-from bnviz.figures.loss_surface import loss_surface
-from bnviz.functional import part
-from bnviz.nets import MLP, Activation, initialise
-from bnviz.surface import OPTIMISERS, begin, losses_of, plateaus, slice_of, update
+from bnviz.figure.controls import Choice, Slider
+from bnviz.figure.explorer import Binding, Simulation
+from bnviz.maths.data import digits
+from bnviz.maths.functional import State, part
+from bnviz.maths.nets import MLP, Activation, initialise
+from bnviz.maths.surface import OPTIMISERS, begin, losses_of, plateaus, slice_of, update
+from bnviz.templates.loss_surface import loss_surface
 
 __all__ = ["LOSS_SURFACE"]
 

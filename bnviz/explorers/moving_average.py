@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from bnviz import prng
-from bnviz.controls import Choice, Slider, Toggle
-from bnviz.explorer import Binding, Explorer
 from bnviz.explorers import _controls
-from bnviz.figures.moving_average import moving_average
+from bnviz.figure.controls import Choice, Slider, Toggle
+from bnviz.figure.explorer import Binding, Explorer
+from bnviz.maths import prng
+from bnviz.templates.moving_average import moving_average
 
 __all__ = ["MOVING_AVERAGE", "TRUTHS", "exponential_weights", "true_statistics"]
 

@@ -5,11 +5,11 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from bnviz.controls import Slider
-from bnviz.data import digits
-from bnviz.explorer import Binding, Explorer
 from bnviz.explorers._hidden import second_layer
-from bnviz.figures.normalize import normalize
+from bnviz.figure.controls import Slider
+from bnviz.figure.explorer import Binding, Explorer
+from bnviz.maths.data import digits
+from bnviz.templates.normalize import normalize
 
 __all__ = ["NORMALIZE", "UNITS", "batch"]
 

@@ -5,13 +5,13 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from bnviz import prng
-from bnviz.controls import Slider
-from bnviz.data import Split, digits
-from bnviz.explorer import Binding, Explorer
-from bnviz.figures.regularisation import regularisation
-from bnviz.nets import MLP, initialise
-from bnviz.train import train
+from bnviz.figure.controls import Slider
+from bnviz.figure.explorer import Binding, Explorer
+from bnviz.maths import prng
+from bnviz.maths.data import Split, digits
+from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.train import train
+from bnviz.templates.regularisation import regularisation
 
 __all__ = ["REGULARISATION", "trained"]
 

@@ -5,13 +5,13 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from bnviz import measures
-from bnviz.controls import Slider, Toggle
-from bnviz.data import digits
-from bnviz.explorer import Binding, Explorer
-from bnviz.figures.scale_shift import scale_shift
-from bnviz.nets import MLP, initialise
-from bnviz.record import inputs_of
+from bnviz.figure.controls import Slider, Toggle
+from bnviz.figure.explorer import Binding, Explorer
+from bnviz.maths import measures
+from bnviz.maths.data import digits
+from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.record import inputs_of
+from bnviz.templates.scale_shift import scale_shift
 
 __all__ = ["SCALE_SHIFT", "pre_activations"]
 

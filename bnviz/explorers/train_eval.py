@@ -7,14 +7,14 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from bnviz.controls import Slider
-from bnviz.data import digits
-from bnviz.explorer import Binding, Simulation, State
 from bnviz.explorers import _controls
-from bnviz.figures.train_eval import train_eval
-from bnviz.functional import descend, hold
-from bnviz.nets import MLP, initialise
-from bnviz.record import inputs_of
+from bnviz.figure.controls import Slider
+from bnviz.figure.explorer import Binding, Simulation
+from bnviz.maths.data import digits
+from bnviz.maths.functional import State, descend, hold
+from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.record import inputs_of
+from bnviz.templates.train_eval import train_eval
 
 __all__ = ["PROBE", "TRAIN_EVAL", "population_state"]
 

@@ -8,11 +8,11 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from bnviz import prng
-from bnviz.controls import Slider
-from bnviz.data import digits
-from bnviz.explorer import Binding, Explorer
-from bnviz.figures.weight_scale import FACTORS, weight_scale
+from bnviz.figure.controls import Slider
+from bnviz.figure.explorer import Binding, Explorer
+from bnviz.maths import prng
+from bnviz.maths.data import digits
+from bnviz.templates.weight_scale import FACTORS, weight_scale
 
 __all__ = ["WEIGHT_SCALE", "layer"]
 

@@ -5,10 +5,10 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from bnviz import prng
-from bnviz.controls import Choice, Slider
-from bnviz.explorer import Binding, Explorer
-from bnviz.figures.whitening import whitening
+from bnviz.figure.controls import Choice, Slider
+from bnviz.figure.explorer import Binding, Explorer
+from bnviz.maths import prng
+from bnviz.templates.whitening import whitening
 
 __all__ = ["STAGES", "WHITENING", "cloud", "covariance", "eigen", "matrix"]
 

@@ -1,5 +1,5 @@
 // @ts-check
-/** A run of any length in a fixed number of columns: the twin of `bnviz/history.py`. */
+/** A run of any length in a fixed number of columns: the twin of `bnviz/figure/history.py`. */
 
 export class History {
   /** @param {number} capacity even, at least 2 @param {number} every steps between two values */

@@ -1,5 +1,5 @@
 // @ts-check
-/** Random numbers from pure arithmetic: the twin of `bnviz/prng.py`, number for number. */
+/** Random numbers from pure arithmetic: the twin of `bnviz/maths/prng.py`, number for number. */
 
 const MULTIPLIERS = [0x7feb352d, 0x31848bab];
 const SHIFTS = [16, 15];

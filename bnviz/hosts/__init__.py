@@ -1,1 +1,0 @@
-"""Where figures live: `jupyter` shows them in a kernel, `page` in the published book."""

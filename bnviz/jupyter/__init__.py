@@ -1,0 +1,1 @@
+"""The kernel's host: figures as ipywidgets around a plotly FigureWidget."""

@@ -1,0 +1,18 @@
+"""The mathematics of Batch Normalization, to be read. No figure, no page, no widget.
+
+In this order it is a course; each module opens with its formulas and their source:
+
+1. `batchnorm`: forward, backward, inference and running averages, from scratch in NumPy.
+2. `gradcheck`: is that backward pass right? Central differences know no calculus.
+3. `numpy_net`: a network in NumPy that trains with a backward pass of your own.
+4. `nets`: the same layer in PyTorch from plain operations, and networks with it.
+5. `convnet`: per channel instead of per unit.
+6. `train`, `record`, `measures`: a training loop, what a recorder keeps of it, what is measured.
+7. `ics`: two measures of internal covariate shift. `noisy`, `trio`: the experiment against it.
+8. `fold`, `reestimate`: inference without the layer; statistics measured afterwards.
+9. `broken`, `checks`: the usual mistakes, and the questions that find them.
+10. `landscape`, `surface`: how smooth the loss is along a gradient, and in a plane.
+
+Below them: `data` and `prng` (seeded, alike in every host), `functional` (a step of training as a
+function of a state), `_arguments` (what functions ask of their arguments).
+"""

@@ -1,0 +1,91 @@
+"""The data of the book: scikit-learn's handwritten digits, split by seed, and toy clouds."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from bnviz.maths import _arguments as arguments
+from bnviz.maths import prng
+
+__all__ = ["Split", "clouds", "digits"]
+
+_TEST_ROWS = 360  # a fifth of the 1,797 images
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training and test rows. `x`: (n, features) float32; `y`: (n,) int64 class numbers."""
+
+    x_train: Tensor
+    y_train: Tensor
+    x_test: Tensor
+    y_test: Tensor
+
+
+@cache
+def digits(seed: int = 0, binary: bool = False) -> Split:
+    """The 1,797 real 8 x 8 images of handwritten digits that ship with scikit-learn.
+
+    Pixels become one row of 64 features, shifted and scaled by the mean and the standard deviation
+    of ALL training pixels together (one number each, so that no pixel is standardised by itself).
+
+    Args:
+        seed: chooses which 360 rows are the test set; 1,437 remain for training.
+        binary: pixels of 8 and more (of 16) become 1, the others 0, and nothing is standardised.
+
+    Raises:
+        TypeError, ValueError: unless seed is a whole number in [0, 2**32 - 2].
+
+    Source: Alpaydin and Kaynak (1998), Optical Recognition of Handwritten Digits, UCI repository.
+
+    >>> digits().x_train.shape, digits().x_test.shape
+    (torch.Size([1437, 64]), torch.Size([360, 64]))
+    """
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    x = torch.tensor(bunch.data, dtype=torch.float32)  # (1797, 64), pixel values 0 to 16
+    y = torch.tensor(bunch.target, dtype=torch.long)
+    order = prng.permutation(len(x), seed, stream=0)
+    test, train = order[:_TEST_ROWS], order[_TEST_ROWS:]
+    mean, std = x[train].mean(), x[train].std()
+    x = (x >= 8).float() if binary else (x - mean) / std
+    return Split(x[train], y[train], x[test], y[test])
+
+
+def clouds(
+    n: int, *, seed: int = 0, distance: float = 2.0, correlation: float = 0.0, scale: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """Two Gaussian clouds in the plane, one for each class.
+
+    Args:
+        n: points per class, at least 1.
+        seed: whole number in [0, 2**32 - 2].
+        distance: between the two centres, along the first axis; finite.
+        correlation: between the two features inside a cloud, in (-1, 1).
+        scale: standard deviation of the second feature; that of the first is 1.
+
+    Returns:
+        x of shape (2 n, 2) and y of shape (2 n,), the first n rows of class 0.
+
+    Raises:
+        TypeError: if an argument is no number, or n not a whole one.
+        ValueError: if an argument is out of its range.
+
+    >>> x, y = clouds(3, seed=1)
+    >>> x.shape, y.tolist()
+    (torch.Size([6, 2]), [0, 0, 0, 1, 1, 1])
+    """
+    arguments.whole("n", n, 1)
+    arguments.number("distance", distance)
+    arguments.number("scale", scale, 0, above=True)
+    if not -1 < correlation < 1:
+        raise ValueError(f"correlation must lie in (-1, 1), got {correlation}")
+    z = prng.normal((2 * n, 2), torch.tensor(arguments.seed_number(seed)), stream=0)
+    second = correlation * z[:, 0] + (1 - correlation**2) ** 0.5 * z[:, 1]
+    y = torch.arange(2).repeat_interleave(n)
+    x = torch.stack([z[:, 0], scale * second], dim=1)
+    x[:, 0] += distance * (y - 0.5)
+    return x, y

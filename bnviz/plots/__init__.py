@@ -1,0 +1,1 @@
+"""Pictures of stored results, for the cells of notebooks; nothing here moves."""

@@ -1,0 +1,1 @@
+"""Sphinx's host: figures, ledger, quizzes and policies of the published pages."""

@@ -1,0 +1,79 @@
+"""Sphinx extension: the directive `{claims}` writes the ledger into a page, and `claims.json`."""
+
+import dataclasses
+import json
+from html import escape
+from pathlib import Path
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from bnviz.site import ledger
+
+__all__ = ["setup"]
+
+
+class ClaimsDirective(SphinxDirective):
+    """`{claims}`: every claim with its measurement and verdict."""
+
+    def run(self) -> list[nodes.Node]:
+        book = Path(self.env.doc2path(self.env.docname)).parent
+        self.env.note_dependency(str(book / "claims.yml"))
+        try:
+            claims = ledger.read(book)
+        except ValueError as error:
+            raise self.error(str(error)) from error
+        return [self._tally(claims), *(self._entry(claim) for claim in claims)]
+
+    def _tally(self, claims: list[ledger.Claim]) -> nodes.Node:
+        counts = {v: sum(c.verdict == v for c in claims) for v in ledger.VERDICTS}
+        parts = [f"{_badge(verdict)} {count}" for verdict, count in counts.items() if count]
+        html = f'<p class="bnviz-tally">{len(claims)} claims: {", ".join(parts)}.</p>'
+        return nodes.raw("", html, format="html")
+
+    def _entry(self, claim: ledger.Claim) -> nodes.Node:
+        entry = nodes.container(classes=["bnviz-claim"], ids=[claim.id.lower()])
+        said = escape(", ".join(claim.sources))
+        head = f'<p class="bnviz-claim-head"><b>{claim.id}</b> {_badge(claim.verdict)} {said}</p>'
+        entry += nodes.raw("", head, format="html")
+        where = f"{{doc}}`{claim.chapter}`"
+        if claim.figure:
+            address = f"{claim.chapter}.html#{claim.figure}"
+            where += f', figure <a href="{address}">{claim.figure}</a>'
+        commands = "; ".join(f"`{command}`" for command in claim.commands)
+        lines = [f"**{claim.claim}**", "", claim.measured, ""]
+        lines += [f"*{claim.verdict.capitalize()}*: {claim.why}", ""] if claim.why else []
+        lines += [f"Shown in {where}." + (f" Recompute: {commands}" if commands else "")]
+        self.state.nested_parse(StringList(lines, "claims.yml"), 0, entry)
+        return entry
+
+
+def _badge(verdict: str) -> str:
+    kind = verdict.replace(" ", "-")
+    return f'<span class="bnviz-verdict bnviz-{kind}">{verdict}</span>'
+
+
+def setup(app: Sphinx) -> dict:
+    """Register the directive, and write the data beside the page."""
+    app.add_directive("claims", ClaimsDirective)
+    app.connect("html-page-context", _add_style)
+    app.connect("build-finished", _write_data)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _add_style(app, pagename, templatename, context, doctree) -> None:
+    """Beside the figures' own styles, which `bnviz.site.figures` has copied by then."""
+    if "bnviz-claim" in context.get("body", ""):
+        app.add_css_file(f"{app.bnviz_page}/claims.css")
+
+
+def _write_data(app: Sphinx, error: Exception | None) -> None:
+    """`_static/bnviz/claims.json`: the same rows for programs."""
+    book = Path(app.srcdir) / "book"
+    if error or app.builder.format != "html" or not (book / "claims.yml").exists():
+        return
+    rows = [dataclasses.asdict(claim) for claim in ledger.read(book)]
+    target = Path(app.outdir) / "_static" / "bnviz" / "claims.json"
+    target.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,27 @@
+"""The Python that a figure runs, as highlighted HTML: readers open it from the figure."""
+
+import functools
+import inspect
+import sys
+from pathlib import Path
+
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+from bnviz.figure.explorer import Explorer, Simulation
+
+__all__ = ["listing"]
+
+_ROOT = Path(__file__).parent.parent.parent
+
+
+def listing(explorer: Explorer) -> tuple[str, str]:
+    """Path of the module that holds a figure's functions, and its text as HTML."""
+    function = explorer.step if isinstance(explorer, Simulation) else explorer.compute
+    while isinstance(function, functools.partial):
+        function = function.func
+    module = sys.modules[function.__module__]
+    path = Path(inspect.getsourcefile(module)).relative_to(_ROOT).as_posix()
+    html = highlight(inspect.getsource(module), PythonLexer(), HtmlFormatter(cssclass="highlight"))
+    return path, html

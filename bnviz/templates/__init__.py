@@ -1,0 +1,1 @@
+"""The plotly templates of the figures, one module each, named as the figure is."""

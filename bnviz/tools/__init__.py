@@ -1,0 +1,1 @@
+"""What the commands of the Makefile call: notebooks, server, browser, npm packages."""
