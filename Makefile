@@ -62,6 +62,7 @@ lint: $(INSTALLED) ## Check style and spelling
 	@$(PY) -m codespell_lib
 
 format: $(INSTALLED) ## Put style right where a tool can
+	@$(PY) -m bnviz.site.typescript
 	@$(PY) -m ruff check --fix
 	@$(PY) -m ruff format
 

@@ -2,10 +2,11 @@
 /** Controls as native elements, from the same typed table that the Jupyter host reads. */
 import { formatNumber } from "./format.js";
 
-const SCALES = {
-  linear: [(v) => v, (p) => p],
-  log10: [Math.log10, (p) => 10 ** p],
-  log2: [Math.log2, (p) => 2 ** p],
+/** From a value to its position; the way back is the table of stops. */
+const POSITION = {
+  linear: (value) => value,
+  log10: Math.log10,
+  log2: Math.log2,
 };
 
 /** A small helper for elements. @returns {any} */
@@ -68,7 +69,7 @@ export class Controls {
   }
 
   slider(control, id) {
-    const position = SCALES[control.scale][0];
+    const position = POSITION[control.scale];
     const input = element("input", { type: "range", id, name: control.name });
     input.min = String(position(control.min));
     input.max = String(position(control.max));
@@ -122,9 +123,8 @@ export class Controls {
     const input = this.inputs[control.name];
     if (control.kind === "choice") return input.value;
     if (control.kind === "toggle") return input.checked;
-    const value = SCALES[control.scale][1](Number(input.value));
-    // stops of a log scale are rounded to what Python's defaults say, and kept in range
-    return Math.min(Math.max(Number(value.toPrecision(8)), control.min), control.max);
+    const k = Math.round((Number(input.value) - Number(input.min)) / control.step);
+    return control.stops[Math.min(Math.max(k, 0), control.stops.length - 1)];
   }
 
   /** Put a value in place; what does not fit is clamped, what makes no sense is left alone. */
@@ -139,7 +139,7 @@ export class Controls {
       if (Object.hasOwn(known, String(value))) input.checked = known[String(value)];
     } else if (String(value).trim() !== "" && Number.isFinite(Number(value))) {
       const inside = Math.min(Math.max(Number(value), control.min), control.max);
-      input.value = String(SCALES[control.scale][0](inside));
+      input.value = String(POSITION[control.scale](inside));
     }
     this.label(control);
   }

@@ -1,28 +1,53 @@
 // @ts-check
-/** An Explorer in the page: controls, first drawing, and a picture that follows the controls. */
+/**
+ * An Explorer in the page: controls, first drawing, and a picture that follows the controls.
+ *
+ * Its life, as `data-state` says it:
+ *
+ *     state     event                         next
+ *     static    near, touched, a wish         loading
+ *     loading   everything has arrived        live
+ *     loading   an error                      failed
+ *     live      an error                      failed
+ *     live      the worker ended, unasked     static   (with a run in it: failed)
+ *     failed    "Try again", a wish           loading
+ *
+ * What is to be done are WISHES. `work` fulfils them one at a time, in the order of `next`, until none
+ * is left; a wish that comes again while it waits is one wish, so the newest values win.
+ *
+ *     wish    who has it                                what is done
+ *     load    a figure that is near, "Try again"        the runtime and the graphs arrive
+ *     look    a moved control                           outputs for the newest values, a picture
+ */
 import { Controls, element, offerRetry } from "./controls.js";
 import { fill } from "./format.js";
 import { Painter, supports } from "./paint.js";
 import { config, plotly, templateNow } from "./plotly.js";
+import { pick } from "./run.js";
 import { ask, loadRuntime, whenStopped } from "./runtime.js";
 import { more } from "./tools.js";
 
 const REST = 180; // milliseconds without change until plotly draws again
+const NONE = { load: false, look: false };
 
 export class Explorer {
-  /** @param {HTMLElement} node @param {any} spec @param {URL} base address of the spec */
+  /**
+   * @param {HTMLElement} node @param {import("./spec").FigureSpec} spec
+   * @param {URL} base address of the spec
+   */
   constructor(node, spec, base) {
     this.node = node;
     this.spec = spec;
     this.address = (path) => new URL(path, base).href;
+    /** @type {import("./run.js").Outputs} newest value of every output */
     this.outputs = {};
     this.renders = 0;
-    this.busy = false;
-    /** @type {number[] | null} the newest control numbers not yet computed */
-    this.wanted = null;
+    /** @type {Record<string, any>} */
+    this.wishes = { ...NONE };
+    this.doing = ""; // the wish that is being fulfilled
     this.traces = new Map(spec.figure.data.map((trace, k) => [trace.uid, k]));
     whenStopped((error) => {
-      if (this.node.dataset.state === "live") this.lost(error);
+      if (this.life === "live" && !this.doing) this.lost(error); // else the open question fails
     });
   }
 
@@ -45,8 +70,7 @@ export class Explorer {
   build() {
     const { name, controls, caption, title, readout_first: first } = this.spec;
     this.controls = new Controls(name, controls, (control) => this.moved(control));
-    const given = JSON.parse(this.node.dataset.values ?? "{}");
-    for (const [key, value] of Object.entries(given)) this.controls.set(key, value);
+    this.startValues();
     this.plot = element("div", { className: "bnviz-plot", role: "img" });
     this.plot.setAttribute("aria-label", `${title}. ${caption}`);
     this.sentence = first;
@@ -64,7 +88,7 @@ export class Explorer {
     this.node.prepend(this.heading, this.tools, this.controls.root, this.plot, this.readout, this.said, this.note);
     for (const event of ["pointerdown", "focusin"]) {
       this.node.addEventListener(event, () => {
-        if (this.node.dataset.state === "static") this.wake();
+        if (this.life === "static") this.wake();
       });
     }
   }
@@ -77,11 +101,20 @@ export class Explorer {
 
   buttons() {
     const reset = element("button", { type: "button", name: "reset" }, "Reset");
-    reset.addEventListener("click", () => {
-      this.controls.reset();
-      this.moved(null);
-    });
+    reset.addEventListener("click", () => this.reset());
     return [reset, more(this)];
+  }
+
+  /** Back to the values with which the figure stands in its page. */
+  reset() {
+    this.startValues();
+    this.moved(null);
+  }
+
+  startValues() {
+    this.controls.reset();
+    const given = JSON.parse(this.node.dataset.values ?? "{}");
+    for (const [name, value] of Object.entries(given)) this.controls.set(name, value);
   }
 
   /** What a link needs to bring this picture back. @returns {[string, string][]} */
@@ -96,51 +129,82 @@ export class Explorer {
     this.moved(null);
   }
 
-  // --- coming alive --------------------------------------------------------------------------
+  // --- wishes --------------------------------------------------------------------------------
 
-  /** Load the runtime and the graphs, once. @returns {Promise<void>} */
-  wake() {
-    this.waking ??= this.load();
-    return this.waking;
+  /** @param {string} name @param {any} value */
+  wish(name, value = true) {
+    this.wishes[name] = value;
+    this.work();
   }
 
-  async load() {
-    this.mark("loading", "Loading the program that computes this figure …");
-    const bar = element("progress", { max: 1 });
-    const { urls } = this.spec;
-    try {
-      this.note.append(" ", bar);
-      const addresses = Object.fromEntries(Object.entries(urls).map(([k, v]) => [k, this.address(v)]));
-      await loadRuntime(addresses, (loaded, total) => {
-        if (total) bar.value = loaded / total;
-      });
-      const graphs = Object.entries(this.spec.graphs).map(([k, v]) => [k, this.address(v)]);
-      await ask("load", { figure: this.spec.name, graphs: Object.fromEntries(graphs) });
-      this.mark("live", "");
-      await this.begin();
-    } catch (error) {
-      this.fail(error);
+  async work() {
+    if (this.doing) return; // whoever works sees the new wish
+    while ((this.doing = this.next())) {
+      try {
+        await this[this.doing]();
+      } catch (error) {
+        this.fail(error);
+      }
     }
   }
 
+  /** The most urgent wish; "" when there is none. @returns {string} */
+  next() {
+    if (this.life !== "live") return this.wishes.load || this.wishes.look ? "load" : "";
+    return this.wishes.look ? "look" : "";
+  }
+
+  /** What was wished for is not wished for any more. */
+  forget() {
+    this.wishes = { ...NONE };
+  }
+
+  get life() {
+    return this.node.dataset.state;
+  }
+
+  // --- coming alive --------------------------------------------------------------------------
+
+  /** Load the runtime and the graphs, once. */
+  wake() {
+    if (this.life !== "live") this.wish("load");
+  }
+
+  async load() {
+    this.wishes.load = false;
+    this.mark("loading", "Loading the program that computes this figure …");
+    const bar = element("progress", { max: 1 });
+    this.note.append(" ", bar);
+    const { name, urls, graphs } = this.spec;
+    await loadRuntime(this.addresses(urls), (loaded, total) => {
+      if (total) bar.value = loaded / total;
+    });
+    await ask("load", { figure: name, graphs: this.addresses(graphs) });
+    this.wishes.load = false; // also those that came meanwhile
+    this.mark("live", "");
+    this.begin();
+  }
+
+  /** @param {Record<string, string>} relative @returns {Record<string, string>} */
+  addresses(relative) {
+    return Object.fromEntries(Object.entries(relative).map(([k, v]) => [k, this.address(v)]));
+  }
+
   /** The first computing: only needed when the controls no longer are where they began. */
-  async begin() {
-    if (this.controls.differing().length || this.wanted) this.request();
+  begin() {
+    if (this.controls.differing().length) this.wishes.look = true;
   }
 
   /** Show what went wrong, keep the last picture, offer to try again. */
   fail(error) {
-    this.busy = false;
-    this.waking = null; // whatever the reader does next tries again
+    this.forget();
     const text = `This figure cannot compute right now: ${error.message}. The picture is its last one. `;
     this.mark("failed", text);
     offerRetry(this.note, () => this.wake());
   }
 
-  /** The worker has ended: unless a question is open, and then fails, it can wait for the next. */
+  /** The worker has ended, and nobody asked it anything: the next wish starts another. */
   lost(error) {
-    if (this.busy) return;
-    this.waking = null;
     this.mark("static", "");
   }
 
@@ -152,32 +216,16 @@ export class Explorer {
 
   // --- following the controls ----------------------------------------------------------------
 
-  /** A reader moved a control. */
+  /** A reader moved a control; null: several. */
   moved(control) {
-    this.request();
+    this.wish("look");
   }
 
-  /** Compute for the newest values; what was asked for before and not begun is forgotten. */
-  async request() {
-    this.wanted = this.controls.numbers();
-    if (this.node.dataset.state !== "live") {
-      this.wake();
-      return;
-    }
-    if (this.busy) return;
-    this.busy = true;
-    try {
-      while (this.wanted) {
-        const controls = this.wanted;
-        this.wanted = null;
-        const outputs = await ask("compute", { figure: this.spec.name, controls });
-        this.apply(outputs);
-        this.show();
-      }
-      this.busy = false;
-    } catch (error) {
-      this.fail(error);
-    }
+  async look() {
+    this.wishes.look = false;
+    const controls = this.controls.numbers();
+    this.apply(await ask("compute", { figure: this.spec.name, controls }));
+    this.show();
   }
 
   /** Put outputs where the bindings say. */
@@ -271,14 +319,4 @@ function rows(output, index) {
   return Array.from({ length: values.length / width }, (_, i) =>
     values.subarray(i * width, (i + 1) * width),
   );
-}
-
-/** The part of an output that an index picks from its first axes. */
-export function pick({ data, dims }, index) {
-  let [from, size] = [0, data.length];
-  index.forEach((i, axis) => {
-    size /= dims[axis];
-    from += i * size;
-  });
-  return data.subarray(from, from + size);
 }
