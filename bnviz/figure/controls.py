@@ -80,8 +80,8 @@ class Slider:
             raise ValueError(f"{self.name}: a {self.scale} scale needs min > 0, got {self.min}")
         if not self.step > 0 or abs(self._steps - round(self._steps)) > 1e-6:
             raise ValueError(
-                f"{self.name}: {self._steps:g} steps of {self.step} lead from {self.min} to {self.max} "
-                f"on a {self.scale} scale; choose a step so that it takes a whole number of them"
+                f"{self.name}: {self._steps:g} steps of {self.step} lead from {self.min} to "
+                f"{self.max} on a {self.scale} scale; choose a step so that it takes a whole number of them"
             )
         if self.value not in self.stops:
             raise ValueError(
@@ -217,7 +217,7 @@ def control_from_dict(data: dict) -> Control:
 
 
 def control_to_dict(control: Control) -> dict:
-    """A control as plain JSON-able data; a slider with its stops, which no other host rounds anew."""
+    """A control as plain JSON-able data; a slider with its stops, which no host rounds anew."""
     data = asdict(control)
     if isinstance(control, Slider):
         return data | {"stops": list(control.stops)}
