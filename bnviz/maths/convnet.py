@@ -71,12 +71,12 @@ class Conv(nn.Module):
             )
         side, h, w = x.shape[2:], x.shape[2] - self.k + 1, x.shape[3] - self.k + 1
         views = _views(tuple(side), self.k).to(x.dtype)  # (side, k k h w)
-        patches = (x.flatten(2) @ views).unflatten(2, (self.k**2, h * w))  # (m, c, k k, h w)
+        patches = torch.unflatten(x.flatten(2) @ views, 2, (self.k**2, h * w))  # (m, c, k k, h w)
         rows = patches.flatten(1, 2).transpose(1, 2).flatten(0, 1)  # (m h w, c k k)
         z = rows @ self.weight.flatten(1).T  # (m h w, o)
         if self.bias is not None:
             z = z + self.bias
-        return z.unflatten(0, (-1, h, w)).permute(0, 3, 1, 2)  # (m, o, h, w)
+        return torch.unflatten(z, 0, (-1, h, w)).permute(0, 3, 1, 2)  # (m, o, h, w)
 
 
 @cache
@@ -153,4 +153,4 @@ class CNN(nn.Module):
     @property
     def activations(self) -> list[nn.Module]:
         """The activation modules in order; their inputs are the pre-activations."""
-        return [layer.activation for layer in self.layers]
+        return [layer.get_submodule("activation") for layer in self.layers]

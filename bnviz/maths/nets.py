@@ -49,6 +49,10 @@ class BatchNorm(nn.Module):
     [-1.0, 1.0]
     """
 
+    running_mean: Tensor
+    running_var: Tensor
+    momentum: Tensor
+
     def __init__(self, features: int, eps: float = 1e-5, momentum: float = 0.1):
         super().__init__()
         arguments.whole("features", features, 1)
@@ -111,6 +115,8 @@ class Activation(nn.Module):
     >>> Activation("relu")(torch.tensor([-1.0, 2.0])).tolist()
     [0.0, 2.0]
     """
+
+    index: Tensor
 
     def __init__(self, name: str = "sigmoid"):
         super().__init__()
@@ -198,7 +204,7 @@ class MLP(nn.Module):
     @property
     def activations(self) -> list[nn.Module]:
         """The activation modules in order; their inputs are the pre-activations."""
-        return [layer.activation for layer in self.layers]
+        return [layer.get_submodule("activation") for layer in self.layers]
 
 
 def initialise(
@@ -219,14 +225,13 @@ def initialise(
         TypeError: for another kind of argument.
         ValueError: for a seed or a scale out of range; tensors are not looked at.
     """
-    if not isinstance(net, nn.Module):
-        raise TypeError(f"net must be a torch.nn.Module, got {type(net).__name__}")
+    arguments.instance("net", net, nn.Module, "a torch.nn.Module")
     arguments.number("scale", scale, 0)
     seed = seed if isinstance(seed, Tensor) else torch.tensor(arguments.seed_number(seed))
     state = {name: value.detach().clone() for name, value in net.state_dict().items()}
     weights = {name: value for name, value in state.items() if value.ndim >= 2}
     sizes = [w.numel() for w in weights.values()]
-    parts = prng.normal((sum(sizes),), seed, stream=0).split(sizes)
+    parts = torch.split(prng.normal((sum(sizes),), seed, stream=0), sizes)
     for (name, w), z in zip(weights.items(), parts, strict=True):
         gain = 1.0 if name.startswith("head") else scale
         state[name] = gain * w[0].numel() ** -0.5 * z.reshape(w.shape)
