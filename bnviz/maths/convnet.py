@@ -4,7 +4,9 @@
 gradient also export to ONNX, so that the page can train it.
 """
 
+from collections.abc import Sequence
 from functools import cache
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -137,9 +139,10 @@ class CNN(nn.Module):
         if placement not in ("before", "after"):
             raise ValueError(f"placement is 'before' or 'after', got {placement!r}")
         inputs = (1, *channels[:-1])
-        self.layers = nn.ModuleList(
+        layers = nn.ModuleList(
             _Block(a, b, norm, placement, activation) for a, b in zip(inputs, channels, strict=True)
         )
+        self.layers = cast(Sequence[_Block], layers)
         side = _SIDE - 2 * len(channels)
         self.head = nn.Linear(channels[-1] * side * side, 10)
         nn.init.zeros_(self.head.bias)
@@ -151,6 +154,6 @@ class CNN(nn.Module):
         return self.head(x.flatten(1))  # (m, 10), logits
 
     @property
-    def activations(self) -> list[nn.Module]:
+    def activations(self) -> list[Activation]:
         """The activation modules in order; their inputs are the pre-activations."""
-        return [layer.get_submodule("activation") for layer in self.layers]
+        return [layer.activation for layer in self.layers]

@@ -5,6 +5,8 @@ see it, and because its training mode exports to ONNX without an error and with 
 """
 
 import itertools
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -188,9 +190,10 @@ class MLP(nn.Module):
             arguments.whole("a size", size, 1)
         if placement not in _PLACEMENTS:
             raise ValueError(f"unknown placement {placement!r}; choose from {_PLACEMENTS}")
-        self.layers = nn.ModuleList(
+        layers = nn.ModuleList(
             _Layer(a, b, norm, placement, activation) for a, b in itertools.pairwise(sizes[:-1])
         )
+        self.layers = cast(Sequence[_Layer], layers)
         self.head = _linear(sizes[-2], sizes[-1])
         self.inputs = sizes[0]
 
@@ -202,9 +205,9 @@ class MLP(nn.Module):
         return self.head(x)  # (m, classes), logits
 
     @property
-    def activations(self) -> list[nn.Module]:
+    def activations(self) -> list[Activation]:
         """The activation modules in order; their inputs are the pre-activations."""
-        return [layer.get_submodule("activation") for layer in self.layers]
+        return [layer.activation for layer in self.layers]
 
 
 def initialise(
