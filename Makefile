@@ -55,11 +55,13 @@ bench: $(BOOK) ## Measure how fast it is, beside what a reader would otherwise u
 links: $(INSTALLED) ## Look whether the links to other sites still lead somewhere
 	@$(PY) -c 'from jupyter_book.cli.main import main; main()' build . --builder linkcheck --path-output _build/links
 
-lint: $(INSTALLED) ## Check style and spelling
+lint: $(INSTALLED) ## Check style, spelling and types
 	@echo "==> Style and spelling"
 	@$(PY) -m ruff check
 	@$(PY) -m ruff format --check
 	@$(PY) -m codespell_lib
+	@echo "==> Types, in Python and JavaScript"
+	@$(PY) -m bnviz.tools.types
 
 format: $(INSTALLED) ## Put style right where a tool can
 	@$(PY) -m bnviz.site.typescript

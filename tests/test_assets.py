@@ -10,29 +10,40 @@ import pytest
 
 from bnviz.tools import assets
 
-PAGE = Path(assets.__file__).parents[1] / "page"
+PACKAGE = Path(assets.__file__).parents[1]
+PAGE = PACKAGE / "page"
 
 
-@pytest.fixture
-def lock() -> dict:
-    return json.loads((PAGE / "package-lock.json").read_text())
+def lock_of(folder: Path) -> dict:
+    return json.loads((folder / "package-lock.json").read_text())
 
 
-def test_every_package_is_pinned_to_one_version_and_hash(lock: dict):
-    wanted = json.loads((PAGE / "package.json").read_text())["dependencies"]
+every_lock = pytest.mark.parametrize(
+    "folder", [path.parent.relative_to(PACKAGE) for path in PACKAGE.rglob("package.json")], ids=str
+)
+
+
+@every_lock
+def test_every_package_is_pinned_to_one_version_and_hash(folder: Path):
+    packages = lock_of(PACKAGE / folder)["packages"]
+    asked = json.loads((PACKAGE / folder / "package.json").read_text())
+    wanted = asked.get("dependencies", {}) | asked.get("devDependencies", {})
+    assert wanted
     for name, version in wanted.items():
-        assert lock["packages"][f"node_modules/{name}"]["version"] == version
-    for name, package in lock["packages"].items():
+        assert packages[f"node_modules/{name}"]["version"] == version
+    for name, package in packages.items():
         assert not name or package["integrity"].startswith("sha512-"), name
 
 
-def test_the_lock_names_no_address(lock: dict):
+@every_lock
+def test_the_lock_names_no_address(folder: Path):
+    lock = lock_of(PACKAGE / folder)
     assert "://" not in json.dumps(lock)
     assert all("resolved" not in package for package in lock["packages"].values())
 
 
-def test_the_page_draws_with_the_plotly_that_python_carries(lock: dict):
-    plotly_js = lock["packages"]["node_modules/plotly.js-cartesian-dist-min"]
+def test_the_page_draws_with_the_plotly_that_python_carries():
+    plotly_js = lock_of(PAGE)["packages"]["node_modules/plotly.js-cartesian-dist-min"]
     assert plotly_js["version"] == plotly.offline.get_plotlyjs_version()
 
 

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import torch
 
 from bnviz import explorers
-from bnviz.bench.rows import Row, in_turns, seconds
+from bnviz.bench.rows import Row, in_ms, in_turns, seconds
 from bnviz.figure.controls import Slider
 from bnviz.figure.explorer import Explorer
 from bnviz.jupyter.show import show
@@ -25,7 +25,7 @@ def jupyter_rows() -> Iterator[Row]:
         handle = show(name)
         ours = _alternating(explorer, lambda values, h=handle: h.set(**values))
         theirs = _alternating(explorer, lambda values, h=handle: _anew(h, values))
-        ms = (tuple(1e3 * t for t in side) for side in in_turns(seconds(ours), seconds(theirs)))
+        ms = in_ms(in_turns(seconds(ours), seconds(theirs)))
         against = "a new go.Figure as JSON"
         yield Row("In Jupyter", name, against, "ms", *ms)
         handle.close()

@@ -2,6 +2,7 @@
 
 import itertools
 from functools import cache
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -27,7 +28,9 @@ def mlp(depth: int, width: int) -> Simulation:
     """`depth` hidden layers of `width` units with BN and ReLU on the digits; it only trains."""
     net = MLP((_INPUTS, *[width] * depth, _CLASSES), norm=True)
     for layer in net.layers:
-        layer.activation = nn.ReLU()  # the book's own can be switched, which costs time
+        layer.add_module(
+            "activation", nn.ReLU()
+        )  # the book's own can be switched, which costs time
 
     def initial(seed: Tensor, **controls: Tensor) -> State:
         return initialise(net, seed)
@@ -63,7 +66,9 @@ def graphs(depth: int, width: int) -> dict[str, bytes]:
 
 
 def _start(depth: int, width: int) -> State:
-    return mlp(depth, width).initial(torch.tensor(SEED))
+    initial = mlp(depth, width).initial
+    assert initial is not None  # it trains
+    return initial(torch.tensor(SEED))
 
 
 def kernels(depth: int, width: int) -> list[list[float]]:
@@ -81,19 +86,20 @@ class Eager:
             for a, b in itertools.pairwise(sizes)
             for layer in (nn.Linear(a, b, bias=False), nn.BatchNorm1d(b), nn.ReLU())
         ]
-        self.net = nn.Sequential(*layers, nn.Linear(width, _CLASSES))
+        head = nn.Linear(width, _CLASSES)
+        self.net = nn.Sequential(*layers, head)
         weights = (w for w in _start(depth, width).values() if w.ndim == 2)
         with torch.no_grad():
             for p in self.net.parameters():
                 if p.ndim == 2:
                     p.copy_(next(weights))
-            self.net[-1].bias.zero_()
+            head.bias.zero_()
         self.optimizer = torch.optim.SGD(self.net.parameters(), lr=LR)
         self.rows, self.batch = Shuffler(len(digits().x_train), SEED), batch
 
     def steps(self, count: int) -> float:
         """So many steps; the loss of the last."""
-        data = digits()
+        data, loss = digits(), torch.tensor(torch.nan)
         for _ in range(count):
             rows = self.rows.take(self.batch)
             loss = cross_entropy(self.net(data.x_train[rows]), data.y_train[rows])
@@ -121,6 +127,7 @@ class Native:
         """So many steps; the loss of the last."""
         controls = np.array([LR, self.batch], np.float32)
         names = [i.name for i in self.session.get_inputs()]
+        loss: Any = np.nan
         for _ in range(count):
             rows = self.rows.take(self.batch).numpy()
             given = {"state": self.state, "rows": rows, "controls": controls}

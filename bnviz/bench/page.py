@@ -41,6 +41,8 @@ def opened(browser: Browser, url: str, name: str) -> Iterator[tuple[Page, Elemen
         page.goto(url)
         page.evaluate(f"() => {{ window.bench = {_WATCH} }}")
         node = page.query_selector(f'figure.bnviz[data-explorer="{name}"]')
+        if node is None:
+            raise RuntimeError(f"{url} shows no figure {name!r}: build the book again")
         node.scroll_into_view_if_needed()
         find = f"""document.querySelector('figure.bnviz[data-explorer="{name}"]')"""
         page.wait_for_function(f"() => {find}.dataset.state === 'live'", timeout=_LIVE)
@@ -52,6 +54,7 @@ def opened(browser: Browser, url: str, name: str) -> Iterator[tuple[Page, Elemen
 def slider_rows() -> Iterator[Row]:
     """One row per figure, against plotly.js drawing the same picture; then two for all figures."""
     all_times: dict[str, tuple[float, ...]] = {}
+    group, empty = "Slider to picture", []
     with sync_playwright() as playwright, launch(playwright) as browser, serving(BOOK) as url:
         for name, path in figure_pages().items():
             with opened(browser, url + path, name) as (page, node):
@@ -61,7 +64,6 @@ def slider_rows() -> Iterator[Row]:
             all_times[name] = ours
             more = {"95th percentile": percentile(ours, 95), "of it computing": computing}
             against = "Plotly.react, data at hand"
-            group = "Slider to picture"
             yield Row(group, name, against, "ms", ours, theirs, target=1, more=more)
     middle = tuple(statistics.median(times) for times in all_times.values())
     late = tuple(percentile(times, 95) for times in all_times.values())
@@ -106,7 +108,7 @@ def frame_rows() -> Iterator[Row]:
             if not isinstance(explorers.get(name), Simulation):
                 continue
             with opened(browser, url + pages[name], name) as (page, node):
-                node.query_selector('button[name="play"]').click()
+                page.locator(f'figure[data-explorer="{name}"] button[name="play"]').click()
                 find = f"""document.querySelector('figure.bnviz[data-explorer="{name}"]')"""
                 page.wait_for_function(f"() => {find}.dataset.step > 20", timeout=_LIVE)
                 code = "([node, seconds]) => bench.frames(node, seconds)"

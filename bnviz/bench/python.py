@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from bnviz.bench.rows import Row, in_turns, seconds
+from bnviz.bench.rows import Row, in_ms, in_turns, seconds
 from bnviz.maths import batchnorm
 from bnviz.maths.data import digits
 from bnviz.maths.nets import MLP
@@ -43,8 +43,7 @@ def _numpy_row(shape: tuple[int, ...]) -> Row:
 
     times = in_turns(seconds(ours), seconds(theirs))
     what = f"BN forward and backward, {shape}"
-    ms = (tuple(1e3 * t for t in side) for side in times)
-    return Row("NumPy", what, "torch.nn", "ms", *ms, target=3)
+    return Row("NumPy", what, "torch.nn", "ms", *in_ms(times), target=3)
 
 
 def recorder_rows() -> Iterator[Row]:
@@ -53,10 +52,10 @@ def recorder_rows() -> Iterator[Row]:
     for every in (1, 10):
         ours, plain, board = _Loop(every), _Loop(None), _Board(every)
         what = f"{STEPS} steps, recorded at every {'step' if every == 1 else f'{every}th'}"
-        ms = (tuple(1e3 * t for t in s) for s in in_turns(seconds(ours), seconds(plain)))
+        ms = in_ms(in_turns(seconds(ours), seconds(plain)))
         target = 1.15 if every == 10 else None
         yield Row("Recording", what, "not recorded", "ms", *ms, target=target)
-        ms = (tuple(1e3 * t for t in s) for s in in_turns(seconds(ours), seconds(board)))
+        ms = in_ms(in_turns(seconds(ours), seconds(board)))
         yield Row("Recording", what, "TensorBoard add_histogram", "ms", *ms, target=1)
 
 
@@ -66,7 +65,7 @@ class _Loop:
     def __init__(self, every: int | None):
         self.every = every
         torch.manual_seed(0)
-        self.net = MLP((64, *[64] * 5, 10), norm="before")
+        self.net = MLP((64, *[64] * 5, 10), norm=True)
         self.optimizer = torch.optim.SGD(self.net.parameters(), lr=0.1)
 
     def __call__(self) -> None:
@@ -92,6 +91,7 @@ class _Board(_Loop):
 
     def __init__(self, every: int):
         super().__init__(every)
+        self.stride = every
         self.seen: list[torch.Tensor] = []
         for module in self.net.activations:
             module.register_forward_pre_hook(lambda _, args: self.seen.append(args[0].detach()))
@@ -102,7 +102,7 @@ class _Board(_Loop):
         with tempfile.TemporaryDirectory() as folder, SummaryWriter(folder) as writer:
 
             def write(step: int) -> None:
-                if step % self.every == 0:
+                if step % self.stride == 0:
                     for layer, values in enumerate(self.seen):
                         writer.add_histogram(f"layer {layer + 1}", values, step)
                 self.seen.clear()

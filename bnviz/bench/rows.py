@@ -2,10 +2,12 @@
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-__all__ = ["Row", "in_turns", "percentile", "seconds"]
+__all__ = ["Row", "in_ms", "in_turns", "percentile", "seconds"]
+
+Turns = tuple[float, ...]  # one number per turn
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Row:
     theirs: tuple[float, ...] = ()
     faster: str = "less"
     target: float | None = None
-    more: dict[str, float] = field(default_factory=dict)
+    more: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def ratios(self) -> tuple[float, ...]:
@@ -71,14 +73,21 @@ class Row:
 
 def in_turns(
     ours: Callable[[], float], theirs: Callable[[], float], turns: int = 9
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
+) -> tuple[Turns, Turns]:
     """Measure two sides alternately, each going first in half of the turns; one turn warms up."""
-    ours(), theirs()
+    ours()
+    theirs()
     found: tuple[list[float], list[float]] = ([], [])
     for turn in range(turns):
         for side in (0, 1) if turn % 2 else (1, 0):
             found[side].append((ours, theirs)[side]())
     return tuple(found[0]), tuple(found[1])
+
+
+def in_ms(sides: tuple[Turns, Turns]) -> tuple[Turns, Turns]:
+    """Two sides in seconds as two in milliseconds."""
+    ours, theirs = sides
+    return tuple(1e3 * t for t in ours), tuple(1e3 * t for t in theirs)
 
 
 def seconds(work: Callable[[], object], least: float = 0.05) -> Callable[[], float]:
@@ -107,7 +116,7 @@ def percentile(values: Sequence[float], percent: int) -> float:
 
 
 def _quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    return tuple(percentile(values, percent) for percent in (25, 50, 75))
+    return percentile(values, 25), percentile(values, 50), percentile(values, 75)
 
 
 def _short(number: float) -> float:

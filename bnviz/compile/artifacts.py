@@ -46,7 +46,7 @@ def graphs(explorer: Explorer, folder: str | Path | None = None) -> dict[str, by
         folder: of the cache; unless given, $BNVIZ_CACHE, else `.bnviz-cache` in the project.
 
     Raises:
-        RuntimeError: if an export fails, with what the exporter said.
+        RuntimeError: if an export fails, with what the exporter said, or its result does not stay.
         ValueError: if the figure's functions stand in no source file.
     """
     return graphs_of([explorer], folder)[explorer.name]
@@ -66,7 +66,7 @@ def graphs_of(
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
         _fill(missing)
-    return {name: {g: _read(path) for g, path in those.items()} for name, those in paths.items()}
+    return {name: {g: _made(path) for g, path in those.items()} for name, those in paths.items()}
 
 
 def first_drawing(explorer: Explorer, folder: str | Path | None = None) -> drawing.Drawing:
@@ -126,6 +126,14 @@ def _read(path: Path) -> bytes | None:
         return gzip.decompress(path.read_bytes()) or None
     except (FileNotFoundError, EOFError, gzip.BadGzipFile, zlib.error):
         return None
+
+
+def _made(path: Path) -> bytes:
+    """The graph in an entry that has been written."""
+    graph = _read(path)
+    if graph is None:
+        raise RuntimeError(f"{path} is gone or damaged: does something else clear this folder?")
+    return graph
 
 
 def _write(path: Path, graph: bytes) -> None:

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -25,6 +26,7 @@ from bnviz.maths.functional import State
 __all__ = ["Layout", "export", "export_graph", "graph_names", "layout_of"]
 
 LARGEST_BATCH = 1024
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Layout:
 
 def layout_of(simulation: Simulation) -> Layout:
     """The layout of a Simulation's state."""
-    state = simulation.initial(torch.tensor(0.0), **simulation.tensors({}))
+    state = _needed(simulation.initial)(torch.tensor(0.0), **simulation.tensors({}))
     return Layout({name: tuple(value.shape) for name, value in state.items()})
 
 
@@ -75,21 +77,24 @@ def export_graph(explorer: Explorer, name: str) -> bytes:
         raise ValueError(f"{explorer.name} has the graphs {graph_names(explorer)}, not {name!r}")
     controls = torch.tensor(list(explorer.numbers({}).values()))
     if name == "compute":
-        return _graph(lambda c: explorer.compute(**_by_name(explorer, c)), {"controls": controls})
+        compute = _needed(explorer.compute)
+        return _graph(lambda c: compute(**_by_name(explorer, c)), {"controls": controls})
 
+    assert isinstance(explorer, Simulation)  # nothing else has these graphs
     layout = layout_of(explorer)
+    begin, go_on, look = explorer.initial, explorer.step, explorer.observe
     seed = torch.tensor([0.0])
 
     def initial(seed: Tensor, vector: Tensor) -> State:
-        state = explorer.initial(seed.reshape(()), **_by_name(explorer, vector))
+        state = _needed(begin)(seed.reshape(()), **_by_name(explorer, vector))
         return {"next_state": layout.pack(state)}
 
     def step(packed: Tensor, rows: Tensor, vector: Tensor) -> State:
-        new, outputs = explorer.step(layout.unpack(packed), rows, **_by_name(explorer, vector))
+        new, outputs = _needed(go_on)(layout.unpack(packed), rows, **_by_name(explorer, vector))
         return {"next_state": layout.pack(new), **outputs}
 
     def observe(packed: Tensor, vector: Tensor) -> State:
-        return explorer.observe(layout.unpack(packed), **_by_name(explorer, vector))
+        return _needed(look)(layout.unpack(packed), **_by_name(explorer, vector))
 
     if name == "initial":
         return _graph(initial, {"seed": seed, "controls": controls})
@@ -98,6 +103,12 @@ def export_graph(explorer: Explorer, name: str) -> bytes:
         return _graph(observe, {"state": state, "controls": controls})
     rows = torch.arange(23)  # a free length; not that of another axis, which would be tied to it
     return _graph(step, {"state": state, "rows": rows, "controls": controls})
+
+
+def _needed(function: Function | None) -> Function:
+    if function is None:
+        raise ValueError("this figure lacks the function of a graph that it should have")
+    return function
 
 
 def _by_name(explorer: Explorer, vector: Tensor) -> dict[str, Tensor]:
@@ -126,7 +137,7 @@ def _graph(function: Callable[..., State], inputs: dict[str, Tensor]) -> bytes:
     traced = make_fx(
         flat,
         tracing_mode="symbolic" if "rows" in inputs else "real",
-        decomposition_table=core_aten_decompositions(),
+        decomposition_table=cast(dict[Any, Any], core_aten_decompositions()),
         _allow_non_fake_inputs=True,  # the data that a function closes over
     )(*args)
     tidy(traced)
@@ -145,7 +156,7 @@ def _graph(function: Callable[..., State], inputs: dict[str, Tensor]) -> bytes:
             input_names=list(inputs),
             output_names=names,
         )
-    graph = _simplified(_stripped(onnx_program.model_proto))
+    graph = _simplified(_stripped(cast(torch.onnx.ONNXProgram, onnx_program).model_proto))
     _check(graph, inputs, dict(zip(names, expected, strict=True)))
     return graph
 

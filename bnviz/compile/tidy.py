@@ -6,6 +6,8 @@ leaves: detours of autograd, views that change nothing, powers that are products
 are widened before an operation which would widen them itself.
 """
 
+from typing import cast
+
 import torch
 from torch.fx import GraphModule, Node
 
@@ -33,7 +35,7 @@ def tidy(traced: GraphModule) -> None:
     traced.recompile()
 
 
-def _shape(node: Node) -> tuple | None:
+def _shape(node: object) -> tuple | None:
     """The shape of a node's tensor; symbolic sizes are equal when they are the same symbol."""
     value = node.meta.get("val") if isinstance(node, Node) else None
     return tuple(map(str, value.shape)) if isinstance(value, torch.Tensor) else None
@@ -43,7 +45,7 @@ def _product(power: Node) -> Node:
     """x ** 2 as x * x, and x ** 1 as x: a power takes ten times as long."""
     x, exponent = power.args
     if exponent == 1:
-        return x
+        return cast(Node, x)
     return _new(power, _aten.mul.Tensor, (x, x), power)
 
 
@@ -53,7 +55,7 @@ def _widen_late(node: Node) -> None:
         wide, b = node.args[at], node.args[other]
         if not (isinstance(wide, Node) and wide.target == _aten.expand.default):
             continue
-        a = wide.args[0]
+        a = cast(Node, wide.args[0])
         args = (a, b) if at == 0 else (b, a)
         if _shape(b) == _shape(node):
             node.args = args

@@ -5,6 +5,7 @@ The seventh, the learning rate, has a sweep of its own (`rates`).
 
 import math
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -44,11 +45,12 @@ class SmallCNN(nn.Module):
 
     def __init__(self, norm: bool, lrn: bool):
         super().__init__()
-        self.convs = nn.ModuleList(nn.Conv2d(c, 12, 3) for c in (1, 12))
+        convs = [nn.Conv2d(c, 12, 3) for c in (1, 12)]
+        self.convs = nn.ModuleList(convs)
         self.norms = nn.ModuleList(BatchNorm(12) if norm else nn.Identity() for _ in range(2))
         self.head, self.lrn = nn.Linear(12 * 4 * 4, 10), lrn
-        for layer in (*self.convs, self.head):
-            nn.init.zeros_(layer.bias)
+        for layer in (*convs, self.head):
+            nn.init.zeros_(cast(Tensor, layer.bias))
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.reshape(-1, 1, 8, 8)
@@ -127,7 +129,7 @@ def run(cell: Row) -> Row:
     net.load_state_dict(initialise(net, seed, math.sqrt(2)))
     shuffler, options = Shuffler(len(x), seed), {}
     batches = lambda: shuffler.take(BATCH)  # noqa: E731
-    if change == "dropout":
+    if change == "dropout" and isinstance(net, MLP):
         dropping(net, value, generator)
     elif change == "l2":
         options["l2"] = value

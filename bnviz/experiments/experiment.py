@@ -79,7 +79,7 @@ def rounded(value: Any, digits: int = 3) -> Any:
     return value
 
 
-def between(values: Iterable[float | None], digits: int = 3) -> dict[str, float | int | None]:
+def between(values: Iterable[float | None], digits: int = 3) -> Row:
     """Median, smallest and largest of the values that are numbers, and how many there are.
 
     >>> between([3.0, None, 1.0, 2.0])

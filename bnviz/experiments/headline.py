@@ -78,9 +78,9 @@ def _compare(curves: dict, base: str, run: str, seeds: list[int]) -> dict:
     for seed in seeds:
         plain, own = curves[base, "plain-x1", seed], curves[base, run, seed]
         target = max(a for a in plain if a is not None)
-        first = _first(own, target)
+        first, before = _first(own, target), _first(plain, target)
         steps.append(first)
-        ratios.append(rounded(_first(plain, target) / first) if first else None)
+        ratios.append(rounded(before / first) if before and first else None)
         best.append(max((a for a in own if a is not None), default=0.0))
     return {
         "reached": sum(s is not None for s in steps),

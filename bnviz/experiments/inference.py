@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from bnviz.experiments.experiment import Experiment, Row, between
 from bnviz.maths import measures
 from bnviz.maths.data import digits
-from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.nets import MLP, BatchNorm, initialise
 from bnviz.maths.train import Step, train
 
 __all__ = ["ESTIMATES", "INFERENCE_ESTIMATES", "MOMENTS"]
@@ -29,8 +29,9 @@ def run(cell: Row) -> Row:
     """
     net = MLP((64, 64, 64, 10), norm=True, activation="relu")
     net.load_state_dict(initialise(net, cell["seed"]))
-    for layer in net.layers:
-        layer.norm.momentum.fill_(1.0)
+    for norm in net.modules():
+        if isinstance(norm, BatchNorm):
+            norm.momentum.fill_(1.0)
     estimates = {name: _buffers(net) for name in ESTIMATES[:-2]}
     result: Row = {}
 

@@ -46,9 +46,8 @@ def _cnn(cell: Row) -> Task:
     net, data = small_vgg(cell["net"] == "bn"), digits()
     with torch.no_grad():
         for module in net.modules():
-            if isinstance(module, nn.Conv2d) and module.bias is not None:
+            if isinstance(module, (nn.Conv2d, nn.Linear)) and module.bias is not None:
                 module.bias.zero_()
-        net[-1].bias.zero_()
     start = initialise(net, cell["seed"], 2**0.5)
     head = f"{len(net) - 1}.weight"
     start[head] = start[head] / 2**0.5

@@ -32,6 +32,7 @@ class _Norms:
         return self.weight.detach().double().square().sum().item()
 
     def __call__(self, step: Step) -> None:
+        assert self.weight.grad is not None  # `train` leaves it there
         gradient, after = self.weight.grad.double(), self.weight.detach().double()
         before = after + self.lr * gradient
         norm = gradient.norm()

@@ -55,7 +55,7 @@ _KEYS = (
 )  # fmt: skip
 
 
-def _build(cell: Row) -> nn.Module:
+def _build(cell: Row) -> MLP | CNN:
     norm = cell["placement"] != "none"
     options = {
         "norm": norm,
@@ -73,7 +73,7 @@ def _accuracy(net: nn.Module, x: Tensor, y: Tensor) -> float:
 
 
 @torch.no_grad()
-def _describe(net: nn.Module, x: Tensor) -> dict[str, Tensor]:
+def _describe(net: MLP | CNN, x: Tensor) -> dict[str, Tensor]:
     """The last hidden layer in training mode: flat and dead shares, and what is pinned.
 
     "level" is the root mean square over units of their mean, "spread" that of their standard

@@ -21,7 +21,7 @@ SEEDS = tuple(range(8))
 def with_dropout(net: MLP, p: float) -> MLP:
     """Dropout behind the activation of every hidden layer, in place."""
     for layer in net.layers:
-        layer.activation = nn.Sequential(layer.activation, nn.Dropout(p))
+        layer.add_module("activation", nn.Sequential(layer.activation, nn.Dropout(p)))
     return net
 
 

@@ -26,9 +26,10 @@ def batch(start: int, low: int = 2, high: int = 256) -> Slider:
 
 def momentum(low: float = 0) -> Slider:
     """Weight of the new batch in the running averages; in decades, unless it may be 0."""
-    decades = {"step": 0.1, "scale": "log10", "format": ".3f"} if low else {"step": 0.01}
     label, note = "momentum (share of new batch)", "old keeps {other}"
-    return Slider("momentum", label, low, 1, 0.1, note=note, **decades)
+    if not low:
+        return Slider("momentum", label, low, 1, 0.1, step=0.01, note=note)
+    return Slider("momentum", label, low, 1, 0.1, step=0.1, scale="log10", format=".3f", note=note)
 
 
 def scale(start: float, low: float = 0.1, high: float = 10, **looks) -> Slider:

@@ -53,7 +53,8 @@ def autograd(x, dy, inside, m, gamma, eps) -> Gradients:
         var = _total((x - mu) ** 2, inside) / m
         x_hat = (x - mu) / torch.sqrt(var + eps)
         loss = torch.where(inside, dy * (gamma * x_hat), 0.0).sum()
-        return torch.autograd.grad(loss, (x_hat, var, mu, x))
+        dx_hat, dvar, dmu, dx = torch.autograd.grad(loss, (x_hat, var, mu, x))
+        return dx_hat, dvar, dmu, dx
 
 
 def compute(

@@ -48,11 +48,11 @@ def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[st
     count = state["count"] + 1
     m = x.shape[0]
     both = trio.noise(m + _PROBE, state["seed"][0], count[0], controls["noise"])
-    (s, t), probe = [v[:, _PROBE:] for v in both], tuple(v[:, :_PROBE] for v in both)
+    (s, t), (s0, t0) = [v[:, _PROBE:] for v in both], [v[:, :_PROBE] for v in both]
     loss, g = trio.gradients(p, list(p), x, y, (s, t), activation)
     changed, cosine = trio.gradient_shift(p, g, lr, x, y, (s, t), activation)
     p = {k: p[k] - lr * g[k] for k in p}
-    mean, std = _moments(p, probe, controls)
+    mean, std = _moments(p, (s0, t0), controls)
     distance = torch.sqrt((mean - state["mean"]) ** 2 + (std - state["std"]) ** 2)
     moved = distance.mean(3) / state["std"].mean(3)  # (PLACES, DEPTH, 3)
     new = p | {"seed": state["seed"], "count": count, "mean": mean, "std": std}

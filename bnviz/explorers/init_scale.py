@@ -59,7 +59,7 @@ def _activation(v: Tensor, index: Tensor) -> Tensor:
 
 def network(
     scale: Tensor, activation: Tensor, depth: Tensor, seed: Tensor
-) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]:
+) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[tuple[Tensor, Tensor]]]:
     """Pre-activations v, outputs h, dL/dh and (W, dL/dW) of every layer, of both nets at once.
 
     The first axis is the net: 0 plain, 1 BN. A layer beyond `depth` passes on what it gets, so its

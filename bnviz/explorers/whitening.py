@@ -1,6 +1,7 @@
 """`whitening`: a cloud of points, centred, standardised, or whitened in two ways."""
 
 from functools import cache
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -78,7 +79,7 @@ def matrix(s: Tensor, stage: Tensor) -> Tensor:
     identity = torch.eye(2)
     pca = u.T / values.sqrt()[:, None]
     stages = (identity, identity, identity / s.diagonal().sqrt()[:, None], pca, u @ pca)
-    return sum((stage == k).float() * m for k, m in enumerate(stages))
+    return cast(Tensor, sum((stage == k).float() * m for k, m in enumerate(stages)))
 
 
 def compute(

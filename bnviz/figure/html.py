@@ -3,18 +3,20 @@
 import json
 from html import escape
 
+from bnviz.figure.explorer import Explorer
+
 __all__ = ["figure_html", "figure_text"]
 
 _NOTE = "Run this cell to make the figure live."
 _NOSCRIPT = "This figure computes in your browser, which needs JavaScript."
 
 
-def figure_text(explorer) -> str:
+def figure_text(explorer: Explorer) -> str:
     """One line about an Explorer, the same in every session."""
     return f"bnviz figure {explorer.name!r}: {explorer.title}"
 
 
-def figure_html(explorer, values: dict[str, float | str | bool]) -> str:
+def figure_html(explorer: Explorer, values: dict[str, float | str | bool]) -> str:
     """A `<figure>` with title and caption; start values that were given travel along as JSON.
 
     >>> from types import SimpleNamespace
@@ -32,6 +34,6 @@ def figure_html(explorer, values: dict[str, float | str | bool]) -> str:
     )
 
 
-def _quoted(values: dict) -> str:
+def _quoted(values: dict[str, float | str | bool]) -> str:
     """JSON inside single quotes of HTML."""
     return escape(json.dumps(values, sort_keys=True), quote=False).replace("'", "&#x27;")

@@ -1,5 +1,7 @@
 """One look for every figure: colours that read on white and on near-black, two plotly templates."""
 
+from typing import Any
+
 __all__ = [
     "BN",
     "BN_SCALE",
@@ -22,16 +24,23 @@ SECOND = "#9a6dd7"
 THIRD = "#1f9e89"
 
 
-def _fading(colour: str, most: float = 1.0) -> list[list]:
-    """A colour scale from nothing to a colour, so that it works on any background."""
+Scale = list[list[float | str]]  # [place in 0 to 1, colour], as plotly wants it
+
+
+def _steps(colour: str, most: float) -> list[tuple[float, str]]:
     r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return [[k / 8, f"rgba({r},{g},{b},{most * k / 8:.3f})"] for k in range(9)]
+    return [(k / 8, f"rgba({r},{g},{b},{most * k / 8:.3f})") for k in range(9)]
 
 
-def _signed(negative: str, positive: str, most: float = 0.6) -> list[list]:
+def _fading(colour: str, most: float = 1.0) -> Scale:
+    """A colour scale from nothing to a colour, so that it works on any background."""
+    return [[at, shade] for at, shade in _steps(colour, most)]
+
+
+def _signed(negative: str, positive: str, most: float = 0.6) -> Scale:
     """From one colour through nothing to another; pale enough for numbers to stand on it."""
-    left = [[(1 - at) / 2, colour] for at, colour in reversed(_fading(negative, most))]
-    right = [[(1 + at) / 2, colour] for at, colour in _fading(positive, most)]
+    left: Scale = [[(1 - at) / 2, shade] for at, shade in reversed(_steps(negative, most))]
+    right: Scale = [[(1 + at) / 2, shade] for at, shade in _steps(positive, most)]
     return left + right[1:]
 
 
@@ -49,7 +58,7 @@ _MODES = {
 }
 
 
-def template(mode: str = "light") -> dict:
+def template(mode: str = "light") -> dict[str, Any]:
     """The plotly template of the book as a dict. Raises ValueError unless "light" or "dark"."""
     if mode not in _MODES:
         raise ValueError(f"mode is 'light' or 'dark', got {mode!r}")

@@ -9,25 +9,27 @@ Source: S. Ioffe, C. Szegedy, "Batch Normalization", ICML 2015 (arXiv:1502.03167
 """
 
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Cache", "RunningStats", "backward", "batch_statistics", "forward", "infer"]
 
-_NOT_GIVEN = object()  # None would do, if it did not mean "cumulative" to PyTorch
+Array = NDArray[np.floating]
+_NOT_GIVEN = cast(float, object())  # None would do, if it did not mean "cumulative" to PyTorch
 
 
 class Cache(NamedTuple):
     """What `forward` leaves for `backward`, which needs neither x nor mu_B again."""
 
-    x_hat: np.ndarray  # (m, d) or (m, c, h, w)
-    gamma: np.ndarray  # (d,)
-    inv_std: np.ndarray  # (d,) float64, 1 / sqrt(var_B + eps)
-    dtype: np.dtype  # of x
+    x_hat: Array  # (m, d) or (m, c, h, w)
+    gamma: Array  # (d,)
+    inv_std: Array  # (d,) float64, 1 / sqrt(var_B + eps)
+    dtype: np.dtype[Any]  # of x
 
 
-def batch_statistics(x):
+def batch_statistics(x: Array) -> tuple[Array, Array]:
     """Return mu_B and the BIASED variance var_B (divided by n). I&S Algorithm 1, lines 1 and 2.
 
     x is (m, d) or (m, c, h, w) with n >= 2; both results are (d,) or (c,).
@@ -40,7 +42,7 @@ def batch_statistics(x):
     return mean.astype(centred.dtype), var.astype(centred.dtype)
 
 
-def forward(x, gamma, beta, eps=1e-5):
+def forward(x: Array, gamma: Array, beta: Array, eps: float = 1e-5) -> tuple[Array, Cache]:
     """Normalise a training batch with its own statistics; return (y, cache). I&S Algorithm 1.
 
         x_hat = (x - mu_B) / sqrt(var_B + eps)        y = gamma * x_hat + beta
@@ -63,7 +65,7 @@ def forward(x, gamma, beta, eps=1e-5):
     return y.astype(x.dtype, copy=False), Cache(x_hat, gamma, inv_std, x.dtype)
 
 
-def backward(dy, cache):
+def backward(dy: Array, cache: Cache) -> tuple[Array, Array, Array]:
     """Return (dx, dgamma, dbeta) of a loss whose gradient at y is dy. I&S section 3.
 
         dbeta = sum dy        dgamma = sum dy * x_hat        (over the n values of a feature)
@@ -88,9 +90,7 @@ def backward(dy, cache):
     >>> dx.round(3).ravel(), dgamma.round(3), dbeta
     (array([ 0.102, -0.204,  0.102]), array([-1.225]), array([1.]))
     """
-    if not isinstance(cache, Cache):
-        raise TypeError(f"cache is a {type(cache).__name__}: pass the second result of forward")
-    x_hat, gamma, inv_std, dtype = cache
+    x_hat, gamma, inv_std, dtype = _check_cache(cache)
     dy = _check_floats("dy", dy, x_hat.shape).astype(x_hat.dtype, copy=False)  # (m, d)
     n = dy.size // dy.shape[1]
     with np.errstate(invalid="ignore"):  # reported below
@@ -104,7 +104,7 @@ def backward(dy, cache):
     return dx.astype(dtype, copy=False), dgamma.astype(dy.dtype), dbeta.astype(dy.dtype)
 
 
-def infer(x, gamma, beta, mean, var, eps=1e-5):
+def infer(x: Array, gamma: Array, beta: Array, mean: Array, var: Array, eps: float = 1e-5) -> Array:
     """Normalise with given statistics: y = gamma * (x - mean) / sqrt(var + eps) + beta.
 
     Here y of a sample does not depend on the rest of the batch, and one sample is enough.
@@ -145,7 +145,14 @@ class RunningStats:
     (array([1.]), array([2.75]))
     """
 
-    def __init__(self, d, estimator="exponential", *, momentum=_NOT_GIVEN, keep=_NOT_GIVEN):
+    def __init__(
+        self,
+        d: int,
+        estimator: str = "exponential",
+        *,
+        momentum: float = _NOT_GIVEN,
+        keep: float = _NOT_GIVEN,
+    ):
         if not isinstance(d, Integral) or d < 1:
             raise ValueError(f"d = {d!r} must be an integer >= 1: the features, x.shape[1]")
         if estimator not in ("exponential", "cumulative", "population"):
@@ -162,7 +169,7 @@ class RunningStats:
         self.estimator, self.batches, self._values = estimator, 0, 0
         self._mean, self._var = np.zeros(d), np.ones(d)
 
-    def update(self, x):
+    def update(self, x: Array) -> None:
         """Take in a batch; on an error (those of `batch_statistics`, wrong d) nothing changes.
 
         >>> stats = RunningStats(1, "population")
@@ -185,32 +192,32 @@ class RunningStats:
         self._var = (1 - w_var) * self._var + w_var * (n / (n - 1) * var)
 
     @property
-    def mean(self):
+    def mean(self) -> Array:
         """Running mean; ValueError before any update, unless exponential (then 0)."""
         return self._read(self._mean)
 
     @property
-    def var(self):
+    def var(self) -> Array:
         """Running UNBIASED variance; ValueError before any update, unless exponential (then 1)."""
         return self._read(self._var)
 
-    def _read(self, value):
+    def _read(self, value: Array) -> Array:
         if self.batches == 0 and self.estimator != "exponential":
             raise ValueError(f"batches = 0, {self.estimator!r} needs >= 1: call update(x) first")
         return value.copy()
 
 
-def _sum(x):
+def _sum(x: Array) -> Array:
     """Sum over all axes but the features, in float64: (m, d) -> (d,), (m, c, h, w) -> (c,)."""
     return x.sum((0, 2, 3) if x.ndim == 4 else 0, dtype=np.result_type(x, np.float64))
 
 
-def _along(v, x):
+def _along(v: Array, x: Array) -> Array:
     """Lay a (d,) or (c,) vector along the feature axis of x, in its dtype: (d,) or (c, 1, 1)."""
     return v.astype(x.dtype).reshape(-1, *[1] * (x.ndim - 2))
 
 
-def _centre(x):
+def _centre(x: Array) -> tuple[Array, Array, Array]:
     """Return x - mu_B, mu_B, biased var_B; with care, as float32 rounds a mean of 1e4 by 5e-4."""
     n, x = x.size // x.shape[1], x.astype(np.result_type(x, np.float32), copy=False)
     with np.errstate(over="ignore", invalid="ignore"):  # reported below
@@ -226,8 +233,8 @@ def _centre(x):
     return centred, rounded + rest, var
 
 
-def _check_floats(name, value, shape=None):
-    value = np.asarray(value)
+def _check_floats(name: str, values: ArrayLike, shape: tuple[int, ...] | None = None) -> Array:
+    value = np.asarray(values)
     if not np.issubdtype(value.dtype, np.floating):
         raise TypeError(f"{name} is {value.dtype}, must be floating: {name}.astype(np.float32)")
     if shape and value.shape != shape:
@@ -235,19 +242,26 @@ def _check_floats(name, value, shape=None):
     return value
 
 
-def _check_finite(name, value):
+def _check_finite(name: str, value: Array) -> Array:
     if not np.isfinite(value).all():
         at = tuple(np.argwhere(~np.isfinite(value))[0].tolist())
         raise ValueError(f"{name}{list(at)} is {value[at]}, must be finite: mend or drop that row")
     return value
 
 
-def _check_vectors(x, **vectors):  # copies, as the caller may change its own before `backward`
-    vectors = {name: _check_floats(name, v, (x.shape[1],)) for name, v in vectors.items()}
-    return [_check_finite(name, v).copy() for name, v in vectors.items()]
+def _check_vectors(x: Array, **vectors: ArrayLike) -> list[Array]:
+    # copies, as the caller may change its own before `backward`
+    checked = {name: _check_floats(name, v, (x.shape[1],)) for name, v in vectors.items()}
+    return [_check_finite(name, v).copy() for name, v in checked.items()]
 
 
-def _check_x(x, least):
+def _check_cache(cache: object) -> Cache:
+    if not isinstance(cache, Cache):
+        raise TypeError(f"cache is a {type(cache).__name__}: pass the second result of forward")
+    return cache
+
+
+def _check_x(x: ArrayLike, least: int) -> Array:
     x = _check_floats("x", x)
     if x.ndim not in (2, 4) or x.size == 0:
         raise ValueError(f"x has shape {x.shape}, must be (m, d) or (m, c, h, w), >= 1: reshape it")
@@ -256,7 +270,7 @@ def _check_x(x, least):
     return x
 
 
-def _inv_std(var, eps):
+def _inv_std(var: Array, eps: float) -> Array:
     if not isinstance(eps, Real) or not 0 < eps < np.inf:
         raise ValueError(f"eps = {eps!r} must be a finite number above 0: use e.g. 1e-5")
     return 1 / np.sqrt(var + float(eps))

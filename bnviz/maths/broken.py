@@ -39,6 +39,9 @@ class Right(nn.Module):
     [-1.0, 1.0]
     """
 
+    running_mean: Tensor
+    running_var: Tensor
+
     def __init__(self, features: int, momentum: float | Tensor = 0.1, eps: float = 1e-5):
         super().__init__()
         arguments.whole("features", features, 1)
@@ -83,7 +86,7 @@ class Right(nn.Module):
 class DetachedStatistics(Right):
     """The statistics are computed under no_grad: outputs are right, gradients are not."""
 
-    def statistics(self, x):
+    def statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
         with torch.no_grad():
             return super().statistics(x)
 
@@ -91,7 +94,7 @@ class DetachedStatistics(Right):
 class OneScalar(Right):
     """One mean and one variance for the whole array, not one for each feature."""
 
-    def statistics(self, x):
+    def statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mean = x.mean()
         var = ((x - mean) ** 2).mean()
         return mean.expand(x.shape[1]), var.expand(x.shape[1])
@@ -102,7 +105,7 @@ class TestBatch(Right):
 
     __test__ = False  # its name does not make it a test
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         if self.training:
             return super().forward(x)
         self.fits(x)
@@ -112,7 +115,7 @@ class TestBatch(Right):
 class AlwaysTraining(Right):
     """Evaluation mode is forgotten: test data normalise themselves AND move the running values."""
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         self.fits(x)
         self.check(x)
         mean, var = self.statistics(x)
@@ -123,8 +126,8 @@ class AlwaysTraining(Right):
 class NotSaved(Right):
     """The running values are not part of the state: they are gone after saving and loading."""
 
-    def __init__(self, *args, **options):
-        super().__init__(*args, **options)
+    def __init__(self, features: int, momentum: float | Tensor = 0.1, eps: float = 1e-5):
+        super().__init__(features, momentum, eps)
         for name in ("running_mean", "running_var"):
             self.register_buffer(name, getattr(self, name), persistent=False)
 
@@ -132,25 +135,25 @@ class NotSaved(Right):
 class FlippedMomentum(Right):
     """The momentum is taken as the weight of the OLD value."""
 
-    def move(self, mean, var, weight):
+    def move(self, mean: Tensor, var: Tensor, weight: float | Tensor) -> None:
         super().move(mean, var, 1 - weight)
 
 
 class MixedVariances(Right):
     """The two variances have changed places: unbiased in the batch, biased in the running value."""
 
-    def statistics(self, x):
+    def statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mean, var = super().statistics(x)
         return mean, var * (x.shape[0] / (x.shape[0] - 1))
 
-    def update(self, mean, var, m):
+    def update(self, mean: Tensor, var: Tensor, m: int) -> None:
         self.move(mean, var * ((m - 1) / m), self.momentum)
 
 
 class RowBuffers(Right):
     """Statistics of shape (1, d), by keepdim: the numbers are right, the saved shapes are not."""
 
-    def statistics(self, x):
+    def statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mean, var = super().statistics(x)
         return mean.unsqueeze(0), var.unsqueeze(0)
 
@@ -158,10 +161,10 @@ class RowBuffers(Right):
 class TakesOne(Right):
     """A batch of one is accepted in training: its mean is itself, so the answer is always 0."""
 
-    def check(self, x):
+    def check(self, x: Tensor) -> None:
         pass
 
-    def update(self, mean, var, m):
+    def update(self, mean: Tensor, var: Tensor, m: int) -> None:
         self.move(mean, var * (m / max(m - 1, 1)), self.momentum)
 
 

@@ -4,7 +4,9 @@
 gradient also export to ONNX, so that the page can train it.
 """
 
+from collections.abc import Sequence
 from functools import cache
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -71,12 +73,12 @@ class Conv(nn.Module):
             )
         side, h, w = x.shape[2:], x.shape[2] - self.k + 1, x.shape[3] - self.k + 1
         views = _views(tuple(side), self.k).to(x.dtype)  # (side, k k h w)
-        patches = (x.flatten(2) @ views).unflatten(2, (self.k**2, h * w))  # (m, c, k k, h w)
+        patches = torch.unflatten(x.flatten(2) @ views, 2, (self.k**2, h * w))  # (m, c, k k, h w)
         rows = patches.flatten(1, 2).transpose(1, 2).flatten(0, 1)  # (m h w, c k k)
         z = rows @ self.weight.flatten(1).T  # (m h w, o)
         if self.bias is not None:
             z = z + self.bias
-        return z.unflatten(0, (-1, h, w)).permute(0, 3, 1, 2)  # (m, o, h, w)
+        return torch.unflatten(z, 0, (-1, h, w)).permute(0, 3, 1, 2)  # (m, o, h, w)
 
 
 @cache
@@ -137,9 +139,10 @@ class CNN(nn.Module):
         if placement not in ("before", "after"):
             raise ValueError(f"placement is 'before' or 'after', got {placement!r}")
         inputs = (1, *channels[:-1])
-        self.layers = nn.ModuleList(
+        layers = nn.ModuleList(
             _Block(a, b, norm, placement, activation) for a, b in zip(inputs, channels, strict=True)
         )
+        self.layers = cast(Sequence[_Block], layers)
         side = _SIDE - 2 * len(channels)
         self.head = nn.Linear(channels[-1] * side * side, 10)
         nn.init.zeros_(self.head.bias)
@@ -151,6 +154,6 @@ class CNN(nn.Module):
         return self.head(x.flatten(1))  # (m, 10), logits
 
     @property
-    def activations(self) -> list[nn.Module]:
+    def activations(self) -> list[Activation]:
         """The activation modules in order; their inputs are the pre-activations."""
         return [layer.activation for layer in self.layers]

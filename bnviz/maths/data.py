@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -43,9 +44,9 @@ def digits(seed: int = 0, binary: bool = False) -> Split:
     >>> digits().x_train.shape, digits().x_test.shape
     (torch.Size([1437, 64]), torch.Size([360, 64]))
     """
-    from sklearn.datasets import load_digits
+    from sklearn.datasets import load_digits  # pyright: ignore[reportMissingTypeStubs]  it has none
 
-    bunch = load_digits()
+    bunch = cast(Any, load_digits())
     x = torch.tensor(bunch.data, dtype=torch.float32)  # (1797, 64), pixel values 0 to 16
     y = torch.tensor(bunch.target, dtype=torch.long)
     order = prng.permutation(len(x), seed, stream=0)

@@ -1,6 +1,7 @@
 """Fold Batch Normalization into the layer before it: one layer fewer, the same function."""
 
 import copy
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -9,11 +10,28 @@ from bnviz.maths import _arguments as arguments
 
 __all__ = ["fold", "folded_weights"]
 
-_LINEAR = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+Linear = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
+
+
+class Norm(Protocol):
+    """What is read of a BN layer, whose it may be."""
+
+    weight: Tensor | None
+    bias: Tensor
+    running_mean: Tensor
+    running_var: Tensor
+    eps: float
+    training: bool
 
 
 def folded_weights(
-    weight: Tensor, bias: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, var: Tensor, eps
+    weight: Tensor,
+    bias: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    mean: Tensor,
+    var: Tensor,
+    eps: Tensor | float,
 ) -> tuple[Tensor, Tensor]:
     """Weights and bias of the one layer that does what the layer and its BN do in evaluation.
 
@@ -70,22 +88,22 @@ def fold(layer: nn.Module, bn: nn.Module) -> nn.Module:
     >>> one.bias.shape
     torch.Size([1])
     """
-    _check(layer, bn)
-    outputs = layer.weight.shape[0]
-    ones, zeros = layer.weight.new_ones(outputs), layer.weight.new_zeros(outputs)
-    gamma, beta = (ones, zeros) if bn.weight is None else (bn.weight, bn.bias)
-    bias = zeros if layer.bias is None else layer.bias
+    linear, norm = _checked(layer, bn)
+    outputs = linear.weight.shape[0]
+    ones, zeros = linear.weight.new_ones(outputs), linear.weight.new_zeros(outputs)
+    gamma, beta = (ones, zeros) if norm.weight is None else (norm.weight, norm.bias)
+    bias = zeros if linear.bias is None else linear.bias
     with torch.no_grad():
         weight, bias = folded_weights(
-            layer.weight, bias, gamma, beta, bn.running_mean, bn.running_var, bn.eps
+            linear.weight, bias, gamma, beta, norm.running_mean, norm.running_var, norm.eps
         )
-    folded = copy.deepcopy(layer)
+    folded = copy.deepcopy(linear)
     folded.weight, folded.bias = nn.Parameter(weight), nn.Parameter(bias)
     return folded.eval()
 
 
-def _check(layer: nn.Module, bn: nn.Module) -> None:
-    if not isinstance(layer, _LINEAR):
+def _checked(layer: nn.Module, bn: nn.Module) -> tuple[Linear, Norm]:
+    if not isinstance(layer, Linear):
         raise TypeError(f"cannot fold into a {type(layer).__name__}: use Linear or Conv1d, 2d, 3d")
     mean = getattr(bn, "running_mean", None)
     if mean is None:
@@ -95,7 +113,9 @@ def _check(layer: nn.Module, bn: nn.Module) -> None:
             f"the layer gives {layer.weight.shape[0]} features, bn takes {len(mean)}: "
             "fold a BN into the layer right before it"
         )
-    if not (bn.running_var >= 0).all():
-        raise ValueError(f"bn's running variance holds {bn.running_var.min()}, must be >= 0")
-    if layer.training or bn.training:
+    norm = cast(Norm, bn)
+    if not (norm.running_var >= 0).all():
+        raise ValueError(f"bn's running variance holds {norm.running_var.min()}, must be >= 0")
+    if layer.training or norm.training:
         raise ValueError("layer and bn must be in evaluation mode: call eval() on both first")
+    return layer, norm

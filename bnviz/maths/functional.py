@@ -61,9 +61,8 @@ def alike(nets: dict[str, nn.Module], seed: Tensor, scale: Tensor) -> State:
         seed, scale: as in `nets.initialise`.
     """
     start = initialise(next(iter(nets.values())), seed, scale)
-    return gather(
-        {n: {k: start.get(k, v) for k, v in net.state_dict().items()} for n, net in nets.items()}
-    )
+    states: dict[str, State] = {n: net.state_dict() for n, net in nets.items()}
+    return gather({n: {k: start.get(k, v) for k, v in s.items()} for n, s in states.items()})
 
 
 def evaluate(net: nn.Module, state: State, controls: dict[str, Tensor], x: Tensor) -> Tensor:

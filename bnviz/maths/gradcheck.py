@@ -10,14 +10,21 @@ h = 1e-5 balances the two where x and f are of order 1. All is computed in float
 Textbook: W. H. Press et al., "Numerical Recipes", section "Numerical Derivatives".
 """
 
+from collections.abc import Callable
 from numbers import Real
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["check", "numerical_gradient", "relative_error"]
 
+Array = NDArray[np.float64]
+Function = Callable[[Array], ArrayLike]
 
-def numerical_gradient(f, x, h=1e-5, dy=None):
+
+def numerical_gradient(
+    f: Function, x: ArrayLike, h: float = 1e-5, dy: Array | None = None
+) -> Array:
     """Return d(loss)/dx by central differences, shape of x, float64; 2 calls of f per value of x.
 
     loss = f(x) for a scalar f, or loss = sum dy * f(x) for the upstream gradient dy, shape of f(x).
@@ -49,7 +56,7 @@ def numerical_gradient(f, x, h=1e-5, dy=None):
     return gradient
 
 
-def relative_error(a, b, floor=0.0):
+def relative_error(a: ArrayLike, b: ArrayLike, floor: float = 0.0) -> float:
     """Return max |a - b| / max(|a|, |b|, floor), over all values: 0 means equal, 2 opposite.
 
     One scale for the whole array, so that a value near 0 among large ones does no harm.
@@ -70,7 +77,16 @@ def relative_error(a, b, floor=0.0):
     return float(np.abs(a - b).max() / scale) if scale > 0 else 0.0
 
 
-def check(f, x, gradient, dy=None, *, h=1e-5, tolerance=1e-6, floor=0.0):
+def check(
+    f: Function,
+    x: ArrayLike,
+    gradient: ArrayLike,
+    dy: Array | None = None,
+    *,
+    h: float = 1e-5,
+    tolerance: float = 1e-6,
+    floor: float = 0.0,
+) -> float:
     """Return the relative error of `gradient`, your d(loss)/dx, against central differences.
 
     Arguments and errors are those of `numerical_gradient` and `relative_error`.
@@ -97,13 +113,13 @@ def check(f, x, gradient, dy=None, *, h=1e-5, tolerance=1e-6, floor=0.0):
     return error
 
 
-def _real(name, value):
+def _real(name: str, value: ArrayLike) -> Array:
     if np.iscomplexobj(value):
         raise TypeError(f"{name} is complex, must be real: check .real and .imag one by one")
     return np.asarray(value, dtype=np.float64)
 
 
-def _output(f, x, dy):
+def _output(f: Function, x: Array, dy: Array | None) -> Array:
     y = _real("f(x)", f(x))
     if dy is None and y.size != 1:
         raise ValueError(f"f(x) has shape {y.shape}, must be a scalar: pass dy, of that shape, too")

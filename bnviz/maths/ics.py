@@ -130,7 +130,7 @@ def gradient_shift(
     """
     groups = learned(net)
     step = gradients(net, values, x, y, [name for group in groups for name in group])
-    moved, rows = dict(values), []
+    moved, rows = dict(values), list[tuple[Tensor, Tensor, Tensor]]()
     for k, group in enumerate(groups):
         weight = group[0]
         before = step[weight]

@@ -5,6 +5,8 @@ see it, and because its training mode exports to ONNX without an error and with 
 """
 
 import itertools
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +50,10 @@ class BatchNorm(nn.Module):
     >>> [round(y, 4) for y in bn(torch.tensor([[1.0], [3.0]])).flatten().tolist()]
     [-1.0, 1.0]
     """
+
+    running_mean: Tensor
+    running_var: Tensor
+    momentum: Tensor
 
     def __init__(self, features: int, eps: float = 1e-5, momentum: float = 0.1):
         super().__init__()
@@ -111,6 +117,8 @@ class Activation(nn.Module):
     >>> Activation("relu")(torch.tensor([-1.0, 2.0])).tolist()
     [0.0, 2.0]
     """
+
+    index: Tensor
 
     def __init__(self, name: str = "sigmoid"):
         super().__init__()
@@ -182,9 +190,10 @@ class MLP(nn.Module):
             arguments.whole("a size", size, 1)
         if placement not in _PLACEMENTS:
             raise ValueError(f"unknown placement {placement!r}; choose from {_PLACEMENTS}")
-        self.layers = nn.ModuleList(
+        layers = nn.ModuleList(
             _Layer(a, b, norm, placement, activation) for a, b in itertools.pairwise(sizes[:-1])
         )
+        self.layers = cast(Sequence[_Layer], layers)
         self.head = _linear(sizes[-2], sizes[-1])
         self.inputs = sizes[0]
 
@@ -196,7 +205,7 @@ class MLP(nn.Module):
         return self.head(x)  # (m, classes), logits
 
     @property
-    def activations(self) -> list[nn.Module]:
+    def activations(self) -> list[Activation]:
         """The activation modules in order; their inputs are the pre-activations."""
         return [layer.activation for layer in self.layers]
 
@@ -219,14 +228,13 @@ def initialise(
         TypeError: for another kind of argument.
         ValueError: for a seed or a scale out of range; tensors are not looked at.
     """
-    if not isinstance(net, nn.Module):
-        raise TypeError(f"net must be a torch.nn.Module, got {type(net).__name__}")
+    arguments.instance("net", net, nn.Module, "a torch.nn.Module")
     arguments.number("scale", scale, 0)
     seed = seed if isinstance(seed, Tensor) else torch.tensor(arguments.seed_number(seed))
     state = {name: value.detach().clone() for name, value in net.state_dict().items()}
     weights = {name: value for name, value in state.items() if value.ndim >= 2}
     sizes = [w.numel() for w in weights.values()]
-    parts = prng.normal((sum(sizes),), seed, stream=0).split(sizes)
+    parts = torch.split(prng.normal((sum(sizes),), seed, stream=0), sizes)
     for (name, w), z in zip(weights.items(), parts, strict=True):
         gain = 1.0 if name.startswith("head") else scale
         state[name] = gain * w[0].numel() ** -0.5 * z.reshape(w.shape)

@@ -5,7 +5,7 @@ for training, if it has them, but its output distributions jump at every step.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bnviz.maths import _arguments as arguments
 from bnviz.maths import prng
@@ -48,6 +48,9 @@ class NoisyBatchNorm(BatchNorm):
     >>> [round(y, 4) for y in bn(torch.tensor([[1.0], [3.0]])).flatten().tolist()]
     [-1.0, 1.0]
     """
+
+    seed: Tensor
+    step: Tensor
 
     def __init__(
         self,
@@ -105,14 +108,13 @@ def add_noise(net: MLP, seed: int = 0, **constants: float) -> MLP:
     >>> net(torch.eye(4)).equal(net(torch.eye(4)))
     False
     """
-    if not isinstance(net, MLP):
-        raise TypeError(f"net must be a bnviz.maths.nets.MLP, got {type(net).__name__}")
+    arguments.instance("net", net, MLP, "a bnviz.maths.nets.MLP")
     arguments.whole("seed", seed, 0, 2**24)
-    if any(not isinstance(layer.norm, BatchNorm) for layer in net.layers):
+    olds = [layer.norm for layer in net.layers if isinstance(layer.norm, BatchNorm)]
+    if len(olds) < len(net.layers):
         raise ValueError(
             "noise goes after BatchNorm, and this net has none; build it with norm=True"
         )
-    olds: list[nn.Module] = [layer.norm for layer in net.layers]
     news = [NoisyBatchNorm(o.features, i, eps=o.eps, **constants) for i, o in enumerate(olds)]
     for layer, old, new in zip(net.layers, olds, news, strict=True):
         new.load_state_dict(old.state_dict(), strict=False)

@@ -6,14 +6,28 @@ The loss is the MEAN cross-entropy over the batch: its 1/m enters once, at the l
 gradient below is a plain sum over the examples.
 """
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from bnviz.maths import batchnorm
 
 __all__ = ["loss_and_gradients", "train"]
 
+Array = NDArray[np.floating]
+Whole = NDArray[np.integer]
+Params = dict[str, Array]
+Backward = Callable[[Array, batchnorm.Cache], tuple[Array, Array, Array]]
 
-def loss_and_gradients(params, x, labels, bn_backward=batchnorm.backward, eps=1e-5):
+
+def loss_and_gradients(
+    params: Params,
+    x: ArrayLike,
+    labels: ArrayLike,
+    bn_backward: Backward = batchnorm.backward,
+    eps: float = 1e-5,
+) -> tuple[np.floating, Params]:
     """Return the mean cross-entropy and its gradient for each parameter, a dict with the same keys.
 
     Args:
@@ -52,7 +66,7 @@ def loss_and_gradients(params, x, labels, bn_backward=batchnorm.backward, eps=1e
     return loss, gradients | {"W2": a.T @ dlogits, "b2": dlogits.sum(0)}
 
 
-def _checked(params, x, labels):
+def _checked(params: Params, x: ArrayLike, labels: ArrayLike) -> tuple[Array, Whole, Params]:
     """x, labels and params as arrays that fit together."""
     x, labels = np.asarray(x), np.asarray(labels)
     if x.ndim != 2:
@@ -79,7 +93,16 @@ def _checked(params, x, labels):
     return x, labels, p
 
 
-def train(params, x, labels, batches, *, lr, bn_backward=batchnorm.backward, eps=1e-5):
+def train(
+    params: Params,
+    x: Array,
+    labels: Whole,
+    batches: Iterable[Whole],
+    *,
+    lr: float,
+    bn_backward: Backward = batchnorm.backward,
+    eps: float = 1e-5,
+) -> tuple[list[float], Params]:
     """Gradient descent, p <- p - lr * dp, one step for each batch; return (losses, params).
 
     Args:
@@ -99,7 +122,7 @@ def train(params, x, labels, batches, *, lr, bn_backward=batchnorm.backward, eps
     """
     if not np.isfinite(lr) or not lr > 0:
         raise ValueError(f"lr must be > 0 and finite, got {lr}; 0.1 is a usual start")
-    losses = []
+    losses: list[float] = []
     for rows in batches:
         loss, gradients = loss_and_gradients(params, x[rows], labels[rows], bn_backward, eps)
         losses.append(float(loss))

@@ -34,7 +34,7 @@ def hash32(x: Tensor) -> Tensor:
     >>> hash32(torch.tensor([0, 1, 2])).tolist()
     [0, 774041739, 1548083479]
     """
-    if not isinstance(x, Tensor) or x.dtype != torch.int64:
+    if getattr(x, "dtype", None) != torch.int64:
         raise TypeError(f"x must be an int64 tensor, got {getattr(x, 'dtype', type(x).__name__)}")
     for multiplier, shift in zip(_MULTIPLIERS, _SHIFTS, strict=True):
         x = x ^ (x >> shift)

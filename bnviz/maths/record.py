@@ -1,11 +1,12 @@
 """Watch the inside of a network while it trains: hooks that are always removed again."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from bnviz.maths import _arguments as arguments
 from bnviz.maths import measures
@@ -14,7 +15,7 @@ __all__ = ["ActivationRecorder", "inputs_of"]
 
 
 @contextmanager
-def inputs_of(modules: Iterable[nn.Module]):
+def inputs_of(modules: Iterable[nn.Module]) -> Generator[list[Tensor]]:
     """Collect the input of each module in a list, in the order of the calls.
 
     The hooks are gone when the `with` block ends, also after an exception.
@@ -67,7 +68,7 @@ class ActivationRecorder:
         self.modules, self.every = list(modules), every
         self.summary = summary or summarise
         self.rows: list[list[dict[str, Tensor]]] = []
-        self._handles: list = []
+        self._handles: list[RemovableHandle] = []
         self._passes = 0
 
     def __enter__(self) -> "ActivationRecorder":
@@ -76,18 +77,18 @@ class ActivationRecorder:
         self._handles += [m.register_forward_pre_hook(self._record) for m in self.modules]
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         for handle in self._handles:
             handle.remove()
         self._handles = []
 
-    def _count(self, module: nn.Module, args: tuple) -> None:
+    def _count(self, module: nn.Module, args: tuple[Tensor, ...]) -> None:
         if module.training:
             if self._passes % self.every == 0:
                 self.rows.append([])
             self._passes += 1
 
-    def _record(self, module: nn.Module, args: tuple) -> None:
+    def _record(self, module: nn.Module, args: tuple[Tensor, ...]) -> None:
         if module.training and (self._passes - 1) % self.every == 0:
             self.rows[-1].append(self.summary(args[0].detach()))
 
@@ -116,7 +117,7 @@ def summarise(v: Tensor) -> dict[str, Tensor]:
 def _percentiles(v: Tensor) -> Tensor:
     """`torch.quantile(v, [0.15, 0.5, 0.85])`, a third faster: places in the order are known."""
     places, parts = _places(len(v), v.dtype, v.device)
-    below, above, last = v.sort().values[places].split((3, 3, 1))
+    below, above, last = torch.split(v.sort().values[places], [3, 3, 1])
     return torch.where(last.isnan(), last, torch.lerp(below, above, parts))
 
 

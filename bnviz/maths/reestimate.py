@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from bnviz.maths import _arguments as arguments
 from bnviz.maths.nets import BatchNorm
 
 __all__ = ["reestimate"]
@@ -29,10 +30,8 @@ def reestimate(net: nn.Module, x: Tensor) -> None:
     >>> net.running_mean.item(), net.running_var.item(), net.training
     (2.0, 2.0, False)
     """
-    if not isinstance(net, nn.Module):
-        raise TypeError(f"net must be a torch.nn.Module, got {type(net).__name__}")
-    if not isinstance(x, Tensor):
-        raise TypeError(f"x must be a tensor, got {type(x).__name__}")
+    arguments.instance("net", net, nn.Module, "a torch.nn.Module")
+    arguments.instance("x", x, Tensor, "a tensor")
     if not torch.isfinite(x).all():
         raise ValueError("x holds values that are not finite; remove or fill those rows")
     layers = [m for m in net.modules() if isinstance(m, BatchNorm)]

@@ -39,7 +39,9 @@ def begin(start: Values) -> tuple[Values, Values, Values]:
     return w, m, s
 
 
-def update(w, m, s, gradient: Values, lr: Tensor, t: Tensor) -> tuple[Values, Values, Values]:
+def update(
+    w: Values, m: Values, s: Values, gradient: Values, lr: Tensor, t: Tensor
+) -> tuple[Values, Values, Values]:
     """One step of each optimiser at learning rates lr, lr / 5 and lr / 20; t counts from 1.
 
     SGD       w <- w - lr g
@@ -55,7 +57,9 @@ def update(w, m, s, gradient: Values, lr: Tensor, t: Tensor) -> tuple[Values, Va
     arguments.number("lr", lr, 0)
     arguments.number("t", t, 1)
     _check_alike(w, gradient)
-    new_w, new_m, new_s = {}, {}, {}
+    new_w: Values = {}
+    new_m: Values = {}
+    new_s: Values = {}
     correct_1, correct_2 = 1 - BETA_1**t, 1 - BETA_2**t
     for k, g in gradient.items():
         velocity = MU * m[k][0] + g[1]
@@ -132,7 +136,7 @@ def slice_of(
     _check_alike(start, end_a, end_b)
     n = len(places)
     a, b = places.repeat(n), places.repeat_interleave(n)  # (n * n,)
-    points = {}
+    points: Values = {}
     for k, w in start.items():
         along = (-1, *[1] * w.ndim)
         points[k] = w + a.view(along) * (end_a[k] - w) + b.view(along) * (end_b[k] - w)

@@ -92,20 +92,24 @@ def train(
         if not math.isfinite(losses[-1]):
             raise DivergenceError(losses)
         optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        loss.backward()  # pyright: ignore[reportUnknownMemberType]  PyTorch types no argument
+        optimizer.step()  # pyright: ignore[reportUnknownMemberType]  nor does it here
         if on_step is not None:
             on_step(Step(number, losses[-1], rows))
     return losses
 
 
+def _check_whole(name: str, value: object, low: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    if value < low:
+        raise ValueError(f"{name} must be at least {low}, got {value}")
+
+
 def _check(split: Split, steps: int, batch_size: int, lr: float) -> None:
     n = len(split.x_train)
-    for name, value, low in (("steps", steps, 0), ("batch_size", batch_size, 1)):
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"{name} must be a whole number, got {value!r}")
-        if value < low:
-            raise ValueError(f"{name} must be at least {low}, got {value}")
+    _check_whole("steps", steps, 0)
+    _check_whole("batch_size", batch_size, 1)
     if batch_size > n:
         raise ValueError(
             f"batch_size = {batch_size} is outside [1, {n}]: there are {n} training rows; "

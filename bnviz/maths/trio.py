@@ -59,7 +59,9 @@ def noise(examples: int, seed: Tensor, step: Tensor, strength: Tensor) -> Noise:
     return 1 + strength * factors, strength * offsets
 
 
-def forward(p: Parameters, x: Tensor, disturbance: Noise, activation: Tensor):
+def forward(
+    p: Parameters, x: Tensor, disturbance: Noise, activation: Tensor
+) -> tuple[Tensor, Tensor]:
     """Logits and what the activations receive, of a stack of n networks: n / 3 plain ones, then
     as many with BN, then as many with noisy BN.
 
@@ -84,7 +86,8 @@ def forward(p: Parameters, x: Tensor, disturbance: Noise, activation: Tensor):
         raise ValueError(f"{len(p['w0'])} networks on {x.shape[0]} rows: need 3 n, and 2 rows")
     n = len(p["w0"])
     bn = _BN.repeat_interleave(n // 3)[:, None, None]  # (n, 1, 1)
-    h, seen = x.expand(n, *x.shape), ([], [])
+    h = x.expand(n, *x.shape)
+    seen: tuple[list[Tensor], list[Tensor]] = ([], [])
     for i in range(DEPTH):
         z = torch.bmm(h, p[f"w{i}"].mT)  # (n, m, WIDTH)
         mean = z.mean(1, keepdim=True)  # (n, 1, WIDTH)
@@ -93,7 +96,7 @@ def forward(p: Parameters, x: Tensor, disturbance: Noise, activation: Tensor):
         gamma, beta = (p[name][:, i, None] for name in ("gamma", "beta"))  # (n, 1, WIDTH)
         # a network without BN subtracts 0 and multiplies by 1
         y = (z - bn * mean) * (gamma * torch.where(bn > 0.5, inverse, 1.0)) + beta
-        clean, noisy = y.split([n - n // 3, n // 3])
+        clean, noisy = torch.split(y, [n - n // 3, n // 3])
         y = torch.cat([clean, disturbance[0][i] * noisy + disturbance[1][i]])
         seen[0].append(y.detach())
         seen[1].append(z.detach() + (1 - bn) * beta.detach())
@@ -120,7 +123,9 @@ def losses(logits: Tensor, y: Tensor) -> Tensor:
     return (logits.logsumexp(2) - (right * logits).sum(2)).mean(1)
 
 
-def gradients(p: Parameters, names: list[str], x, y, disturbance: Noise, activation):
+def gradients(
+    p: Parameters, names: list[str], x: Tensor, y: Tensor, disturbance: Noise, activation: Tensor
+) -> tuple[Tensor, Parameters]:
     """Losses, (n,), and their gradients in some of the parameters, each like the parameter."""
     with torch.enable_grad():
         values = p | {k: p[k].detach().requires_grad_() for k in names}
@@ -132,7 +137,15 @@ def gradients(p: Parameters, names: list[str], x, y, disturbance: Noise, activat
     return loss.detach(), found
 
 
-def gradient_shift(p: Parameters, g: Parameters, lr: Tensor, x, y, disturbance: Noise, activation):
+def gradient_shift(
+    p: Parameters,
+    g: Parameters,
+    lr: Tensor,
+    x: Tensor,
+    y: Tensor,
+    disturbance: Noise,
+    activation: Tensor,
+) -> tuple[Tensor, Tensor]:
     """`ics.gradient_shift` of the hidden layers of all three, in one pass through a taller stack.
 
     Copy k = 2 ... DEPTH of the networks has taken the step in layers 1 to k - 1, and no others.
@@ -150,7 +163,7 @@ def gradient_shift(p: Parameters, g: Parameters, lr: Tensor, x, y, disturbance: 
     copies = torch.arange(1, DEPTH)[:, None]  # of these layers, counted from 0, G' is wanted
     moves = {f"w{i}": (copies > i).float()[:, :, None] for i in range(DEPTH)}
     moves |= dict.fromkeys(("gamma", "beta"), (copies > torch.arange(DEPTH)).float()[:, :, None])
-    tall = {}
+    tall: Parameters = {}
     for name, value in p.items():
         here = value[:, None].expand(3, DEPTH - 1, *value.shape[1:])
         if name in moves:
@@ -160,7 +173,7 @@ def gradient_shift(p: Parameters, g: Parameters, lr: Tensor, x, y, disturbance: 
     _, after = gradients(tall, weights, x, y, disturbance, activation)
     changed, cosine = [torch.zeros(3)], [torch.ones(3)]
     for k, name in enumerate(weights):
-        a, b = g[name], after[name].unflatten(0, (3, DEPTH - 1))[:, k]  # (3, WIDTH, WIDTH)
+        a, b = g[name], torch.unflatten(after[name], 0, (3, DEPTH - 1))[:, k]  # (3, WIDTH, WIDTH)
         largest = a.abs().amax((1, 2), keepdim=True).clamp_min(1e-30)  # or squares underflow
         a, b = a / largest, b / largest
         size, other, gap = ((v * v).sum((1, 2)).sqrt() for v in (a, b, a - b))

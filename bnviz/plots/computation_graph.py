@@ -37,6 +37,7 @@ _EDGES = (
     ("x_hat", "y", "γ", (2.65, 2.05), "right", _DIRECT),
     ("affine", "y", "x̂ for γ, 1 for β", (5.1, 0.65), "left", _PLAIN),
 )
+Place = tuple[float, float]
 _ASPECT = 0.75  # height of a unit of y over the width of a unit of x, about
 
 
@@ -44,8 +45,9 @@ def computation_graph() -> dict:
     """Boxes and arrows, forward; each arrow carries the derivative that the way back multiplies."""
     fig = go.Figure()
     for start, end, text, place, anchor, road in _EDGES:
-        _arrow(fig, *_ends(start, end), *road)
-        _write(fig, text, place, anchor, road[0])
+        colour, dash = road
+        _arrow(fig, *_ends(start, end), colour, dash)
+        _write(fig, text, place, anchor, colour)
     for label, (x, y), half in _NODES.values():
         left, right, low, high = x - half, x + half, y - _HALF, y + _HALF
         fig.add_scatter(
@@ -67,7 +69,7 @@ def computation_graph() -> dict:
     return as_dict(fig)
 
 
-def _ends(start: str, end: str) -> tuple:
+def _ends(start: str, end: str) -> tuple[Place, Place]:
     """Where an arrow leaves one box and meets the other."""
     (_, (x0, y0), half0), (_, (x1, y1), half1) = _NODES[start], _NODES[end]
     if x0 == x1:
@@ -76,7 +78,7 @@ def _ends(start: str, end: str) -> tuple:
     return (x0 + side * half0, y0), (x1 - side * half1, y1)
 
 
-def _arrow(fig, start: tuple, end: tuple, colour: str, dash: str) -> None:
+def _arrow(fig, start: Place, end: Place, colour: str, dash: str) -> None:
     (x0, y0), (x1, y1) = start, end
     length = ((x1 - x0) ** 2 + (_ASPECT * (y1 - y0)) ** 2) ** 0.5
     dx, dy = (x1 - x0) / length * 0.26, (y1 - y0) / length * 0.26  # of the head

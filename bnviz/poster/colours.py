@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.colors import to_rgba
+from matplotlib.colors import to_hex, to_rgba
 
 __all__ = ["Scale", "colour_bar", "rgba", "scale_of"]
 
@@ -58,7 +58,7 @@ def _named(name: str) -> list:
     if name.lower() not in known:
         raise ValueError(f"unknown colour scale {name!r}; give a list of [place, colour]")
     colours = mpl.colormaps[known[name.lower()]]
-    return [[k / 16, mpl.colors.to_hex(colours(k / 16))] for k in range(17)]
+    return [[k / 16, to_hex(colours(k / 16))] for k in range(17)]
 
 
 def colour_bar(traces: list[dict], layout: dict) -> Scale | None:

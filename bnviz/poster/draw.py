@@ -6,6 +6,7 @@ book's figures use is supported; `marks` knows the traces, `scales` the axes.
 
 import io
 import re
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -26,7 +27,7 @@ _LETTER = frames.LETTER
 # Invisible, and unused in the book: they become tags in the SVG.
 _TAGS = {"<b>": "\u2061", "</b>": "\u2062"}
 _TAGS |= {"<sub>": "\u2063", "</sub>": "\u2064", "<sup>": "\u206a", "</sup>": "\u206b"}
-_RC = {"svg.fonttype": "none", "svg.hashsalt": "bnviz", "text.parse_math": False}
+_RC: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "bnviz", "text.parse_math": False}
 
 
 def poster(figure: dict, mode: str) -> str:

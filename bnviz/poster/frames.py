@@ -1,6 +1,7 @@
 """What surrounds the marks of a poster: grid, zero lines, ticks, their labels, axis titles."""
 
 from collections.abc import Callable
+from typing import Any
 
 from matplotlib.lines import Line2D
 
@@ -53,8 +54,8 @@ def labels(ax, write: Callable, axis: Axis, other: Axis, width: float) -> None:
             ax.add_line(Line2D(*ends, color=options["tickcolor"], linewidth=1, zorder=-1))
         edge += out * _TICK
     size, middle = options["tickfont"]["size"], axis.start + axis.length / 2
-    title = options.get("title", {})
-    title = {"text": title} if isinstance(title, str) else title
+    given = options.get("title", {})
+    title: dict[str, Any] = {"text": given} if isinstance(given, str) else given
     gap = title.get("standoff", 6)
     if axis.letter == "x":
         edge += 4 * out

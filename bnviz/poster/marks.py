@@ -112,7 +112,10 @@ def _cells(trace: dict) -> list[list[str]]:
     """The words in the cells, row by row; "" where there is no number."""
     if trace["texttemplate"] == "%{text}":
         return [[re.sub(r"<[^>]*>", "", word) for word in row] for row in trace["text"]]
-    spec = re.search(r"%\{z:(\.\df)\}", trace["texttemplate"])[1]
+    found = re.search(r"%\{z:(\.\df)\}", trace["texttemplate"])
+    if found is None:
+        raise ValueError(f"no poster knows the template {trace['texttemplate']!r} of a cell")
+    spec = found[1]
     return [
         ["" if v is None or not np.isfinite(v) else format(v, spec).replace("-", "−") for v in row]
         for row in trace["z"]

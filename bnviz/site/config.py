@@ -4,6 +4,7 @@ import importlib.metadata
 import re
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from sphinx.application import Sphinx
 
@@ -40,7 +41,7 @@ def complete_config(app: Sphinx, config) -> None:
     config.mathjax_path = "bnviz/mathjax/startup.js"
     config.mathjax3_config = {"loader": {"load": [*_MATHJAX]}} | (config.mathjax3_config or {})
     url = fork.repository_url()
-    options = {"repository_url": url, "repository_branch": fork.branch()}
+    options: dict[str, Any] = {"repository_url": url, "repository_branch": fork.branch()}
     options |= {f"use_{name}_button": bool(url) for name in ("repository", "issues", "edit_page")}
     if not url:  # a copy without a remote has nothing to launch from
         options["launch_buttons"] = {}

@@ -17,6 +17,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from bnviz import explorers
 from bnviz.figure.html import figure_html
+from bnviz.site.app import Book
 from bnviz.site.config import complete_config, mend_pages, social_card
 from bnviz.site.files import write_figure, write_libraries, write_scripts
 from bnviz.site.icons import trim_icons
@@ -82,7 +83,7 @@ def setup(app: Sphinx) -> dict:
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def _write_assets(app: Sphinx) -> None:
+def _write_assets(app: Book) -> None:
     """Everything the pages load, below `_static/bnviz/`."""
     if app.builder.format != "html":
         return
@@ -96,7 +97,7 @@ def _write_assets(app: Sphinx) -> None:
     }
 
 
-def _bring_figures_to_life(app, pagename, templatename, context, doctree) -> None:
+def _bring_figures_to_life(app: Book, pagename, templatename, context, doctree) -> None:
     """Point each figure of a page to its description and posters; add the scripts."""
     app.add_css_file(f"{app.bnviz_page}/reading.css")
     app.add_js_file(f"{app.bnviz_page}/paper.js", type="module")
@@ -133,7 +134,7 @@ def _bring_figures_to_life(app, pagename, templatename, context, doctree) -> Non
     app.add_js_file(f"{app.bnviz_page}/explorer.js", type="module")
 
 
-def _posters(app: Sphinx, address, name: str) -> str:
+def _posters(app: Book, address, name: str) -> str:
     """The first drawing as two pictures, of which the page's mode shows one."""
     return "".join(
         f'<img class="bnviz-poster dark-light only-{mode}-poster" alt="" width="700" {loading}'

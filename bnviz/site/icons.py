@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 from fontTools import subset
 from fontTools.ttLib import TTFont
 from sphinx.application import Sphinx
+from sphinx.builders.html import StandaloneHTMLBuilder
 
 __all__ = ["icons_in", "trim_icons"]
 
@@ -45,7 +47,8 @@ def trim_icons(app: Sphinx, error: Exception | None) -> None:
     static = out / "_static"
     texts = [*out.rglob("*.html"), *_scripts(static)]
     shown = icons_in(map(_text, static.rglob("*.css")), map(_text, texts))
-    for folder in app.builder.theme.get_theme_dirs():
+    builder = cast(StandaloneHTMLBuilder, app.builder)
+    for folder in builder.theme.get_theme_dirs():
         for file in sorted((Path(folder) / "static" / _FONTS).glob("*.woff2")):
             _cut(file, shown, static / _FONTS / file.name)
 

@@ -7,6 +7,7 @@ what a stored notebook printed, or from a stored experiment.
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import yaml
@@ -116,11 +117,12 @@ def _printed(notebook: Path, pattern: str) -> str:
 
 def _stored(experiment: str, key: str, spec: str) -> str:
     """A number of a stored experiment; dots join the parts of the key."""
-    value = experiments.load(experiment)
+    value: Any = experiments.load(experiment)
     for part in key.split("."):
         if isinstance(value, list):
-            part = int(part)
-        elif part not in value:
+            value = value[int(part)]
+            continue
+        if part not in value:
             raise ValueError(f"{experiment} has no {key!r}: {part!r} is not one of {list(value)}")
         value = value[part]
     return value if isinstance(value, str) else readable(value, spec)

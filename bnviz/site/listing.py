@@ -22,6 +22,9 @@ def listing(explorer: Explorer) -> tuple[str, str]:
     while isinstance(function, functools.partial):
         function = function.func
     module = sys.modules[function.__module__]
-    path = Path(inspect.getsourcefile(module)).relative_to(_ROOT).as_posix()
+    file = inspect.getsourcefile(module)
+    if file is None:
+        raise ValueError(f"{explorer.name}: the functions of {module.__name__} stand in no file")
+    path = Path(file).relative_to(_ROOT).as_posix()
     html = highlight(inspect.getsource(module), PythonLexer(), HtmlFormatter(cssclass="highlight"))
     return path, html

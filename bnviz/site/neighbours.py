@@ -5,12 +5,13 @@ from pathlib import PurePosixPath
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
-from sphinx.application import Sphinx
+
+from bnviz.site.app import Book
 
 __all__ = ["announce", "collect_cards"]
 
 
-def collect_cards(app: Sphinx, env) -> None:
+def collect_cards(app: Book, env) -> None:
     """The first sentence of each card on the landing page, by the page to which the card leads."""
     app.bnviz_cards = {}
     landing = env.config.root_doc
@@ -34,7 +35,7 @@ def _first_sentence(text: str) -> str:
     return " ".join(text[: min(ends, default=len(text)) + 1].split())
 
 
-def announce(app: Sphinx, pagename, templatename, context, doctree) -> None:
+def announce(app: Book, pagename, templatename, context, doctree) -> None:
     """Add those sentences to the titles at the foot of a page."""
     neighbours = getattr(app.builder, "relations", {}).get(pagename)
     for key, page in zip(("prev", "next"), (neighbours or ())[1:], strict=False):

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from html import escape
 
 from docutils import nodes
-from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxRole
+
+from bnviz.site.app import Book
 
 __all__ = ["FigureRole", "number_figures", "refer"]
 
@@ -23,7 +24,7 @@ class FigureRole(SphinxRole):
         return [nodes.raw("", html, format="html")], []
 
 
-def number_figures(app: Sphinx, env) -> None:
+def number_figures(app: Book, env) -> None:
     """Number the figures in the order of the book: (page, figure) -> "2.1".
 
     The parts of a chapter go on with its numbers. A page that belongs to no chapter, such as the
@@ -46,7 +47,7 @@ def _pages(env, page: str, chapter: int | None) -> Iterator[tuple[str, int | Non
         yield from _pages(env, child, chapter)
 
 
-def refer(app: Sphinx, page: str, body: str) -> str:
+def refer(app: Book, page: str, body: str) -> str:
     """Fill in the references to figures."""
 
     def link(match: re.Match) -> str:

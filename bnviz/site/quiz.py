@@ -12,6 +12,7 @@ on paper. One option is open at a time.
 """
 
 import re
+from typing import cast
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -48,15 +49,16 @@ class QuizDirective(SphinxDirective):
         quiz += nodes.paragraph("", "", *words)
         body = nodes.Element()
         self.state.nested_parse(self.content, self.content_offset, body)
-        if len(body) != 1 or not isinstance(body[0], nodes.bullet_list):
+        choices = body[0] if len(body) == 1 else None
+        if not isinstance(choices, nodes.bullet_list):
             raise self.error("a quiz holds one list of options, and nothing else")
-        options = [self._option(item, quiz["name"]) for item in body[0]]
+        options = [self._option(item, quiz["name"]) for item in choices.children]
         if sum(option["right"] for option in options) != 1:
             raise self.error("exactly one option of a quiz is right: [x]")
         quiz += options
         return [quiz, *messages]
 
-    def _option(self, item: nodes.list_item, name: str) -> Option:
+    def _option(self, item: nodes.Node, name: str) -> Option:
         text, *feedback = item.children
         first = next(iter(text.findall(nodes.Text)), nodes.Text(""))
         box = _BOX.match(first.astext())
@@ -80,14 +82,16 @@ def setup(app: Sphinx) -> dict:
 def _open_quiz(writer, node: Quiz) -> None:
     name = node["name"]
     writer.body.append(f'<div class="bnviz-quiz" role="group" aria-labelledby="{name}">\n')
-    node[0]["ids"].append(name)
-    node[0]["classes"].append("bnviz-question")
+    question = cast(nodes.Element, node[0])
+    question["ids"].append(name)
+    question["classes"].append("bnviz-question")
 
 
 def _open_option(writer, node: Option) -> None:
     kind, name = "right" if node["right"] else "wrong", node["name"]
     writer.body.append(f'<details class="bnviz-option bnviz-{kind}" name="{name}"><summary>')
-    node[0].replace_self(nodes.inline("", "", *node[0].children))
+    words = cast(nodes.Element, node[0])
+    words.replace_self(nodes.inline("", "", *words.children))
 
 
 def _open_feedback(writer, node: Feedback) -> None:

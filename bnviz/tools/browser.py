@@ -70,6 +70,7 @@ def install() -> str:
     Raises:
         BrowserMissingError: nothing that was tried brought one.
     """
+    missing = BrowserMissingError(_REMEDY)
     for step in _steps():
         if step:
             print("$", *step, flush=True)

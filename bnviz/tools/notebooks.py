@@ -103,7 +103,7 @@ def _merged(outputs: Iterable[NotebookNode]) -> list[NotebookNode]:
     """One output for what was printed in a row: where a stream is cut depends on the machine."""
     kept: list[NotebookNode] = []
     for output in outputs:
-        last = kept[-1] if kept else {}
+        last = kept[-1] if kept else NotebookNode()
         if output.output_type == "stream" and last.get("name") == output.name:
             last.text += output.text
         else:

@@ -9,7 +9,6 @@ from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
 
 __all__ = ["book_server", "serving"]
 
@@ -21,7 +20,7 @@ class _Handler(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     # Said here because what a machine believes of these endings differs, and a browser refuses a
     # module or a wasm file of the wrong type.
-    extensions_map: ClassVar[dict[str, str]] = SimpleHTTPRequestHandler.extensions_map | {
+    extensions_map = SimpleHTTPRequestHandler.extensions_map | {
         ".js": "text/javascript",
         ".mjs": "text/javascript",
         ".wasm": "application/wasm",
@@ -65,9 +64,15 @@ class _Handler(SimpleHTTPRequestHandler):
             self.close_connection = True
 
 
+class _Server(ThreadingHTTPServer):
+    """`prefix`: where the book is."""
+
+    prefix = "/"
+
+
 def book_server(
     folder: str | Path = BOOK, port: int = 0, prefix: str = "/", *, quiet: bool = False
-) -> ThreadingHTTPServer:
+) -> _Server:
     """Return a server, bound to localhost, for the book in `folder`; call its `serve_forever`.
 
     A `port` that is taken gives way to the next free one, and 0 is any free one. With a `prefix`
@@ -86,10 +91,13 @@ def book_server(
     last = min(port + _PORTS_TRIED, 65535)
     for candidate in range(port, last + 1):
         try:
-            return ThreadingHTTPServer(("127.0.0.1", candidate), handler)
+            server = _Server(("127.0.0.1", candidate), handler)
         except (OSError, OverflowError) as error:
             if candidate == last or isinstance(error, PermissionError):
                 raise OSError(f"No free port from {port} to {candidate}: {error}") from error
+        else:
+            server.prefix = prefix
+            return server
     raise ValueError(f"port is {port}, which is not in 0 .. 65535")
 
 
@@ -111,8 +119,8 @@ def serving(folder: str | Path = BOOK, prefix: str = "/") -> Iterator[str]:
         thread.join()
 
 
-def _address(server: ThreadingHTTPServer) -> str:
-    return f"http://127.0.0.1:{server.server_port}{server.RequestHandlerClass.keywords['prefix']}"
+def _address(server: _Server) -> str:
+    return f"http://127.0.0.1:{server.server_port}{server.prefix}"
 
 
 def main(argv: list[str] | None = None) -> None:
