@@ -37,7 +37,7 @@ def test_a_description_comes_through_as_it_is(name):
         ("drift", ("speeds", 0, "rate"), "fast", r"speeds\.0\.rate: "),
         ("drift", ("seed", "max"), None, r"seed\.max: "),
         ("scale-shift", ("controls", 0, "kind"), "dial", r"controls\.0: .*dial"),
-        ("scale-shift", ("titel",), "x", r"titel: Extra inputs are not permitted, got 'x'"),
+        ("scale-shift", ("headline",), "x", r"headline: Extra inputs are not permitted, got 'x'"),
         ("scale-shift", ("figure", "layout"), None, r"figure\.layout: .*dictionary, got None"),
         ("scale-shift", ("kind",), "film", r"kind: "),
     ],

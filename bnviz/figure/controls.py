@@ -81,7 +81,7 @@ class Slider:
         if not self.step > 0 or abs(self._steps - round(self._steps)) > 1e-6:
             raise ValueError(
                 f"{self.name}: {self._steps:g} steps of {self.step} lead from {self.min} to "
-                f"{self.max} on a {self.scale} scale; choose a step so that it takes a whole number of them"
+                f"{self.max} ({self.scale}); choose a step that takes a whole number of them"
             )
         if self.value not in self.stops:
             raise ValueError(

@@ -38,7 +38,30 @@ export class Explorer {
   constructor(node, spec, base) {
     this.node = node;
     this.spec = spec;
+    /** @param {string} path */
     this.address = (path) => new URL(path, base).href;
+    const { name, controls, caption, title, readout_first: first } = spec;
+    this.controls = new Controls(name, controls, (control) => this.moved(control));
+    this.heading = element("p", { className: "bnviz-title" }, this.titled(title));
+    this.tools = element("div", { className: "bnviz-tools" });
+    this.plot = element("div", { className: "bnviz-plot", role: "img" });
+    this.plot.setAttribute("aria-label", `${title}. ${caption}`);
+    this.sentence = first;
+    this.readout = element("p", { className: "bnviz-readout" }, first);
+    this.said = element("p", { className: "bnviz-said", ariaLive: "polite" }); // once things rest
+    this.note = /** @type {HTMLElement} */ (node.querySelector(".bnviz-note"));
+    this.built = false; // whether these stand in the page
+    /** @type {any} plotly.js, once it has arrived */
+    this.plotly = null;
+    /** @type {Painter | null} */
+    this.painter = null;
+    /** @type {number | undefined} the requests of frames and timers that are under way */
+    this.frame = undefined;
+    /** @type {number | undefined} */
+    this.writing = undefined;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.resting = undefined;
+    this.stale = false; // whether the newest outputs are not drawn yet
     /** @type {import("./run.js").Outputs} newest value of every output */
     this.outputs = {};
     this.renders = 0;
@@ -55,7 +78,7 @@ export class Explorer {
 
   /** Controls and the first drawing, whose numbers were computed when the book was built. */
   async draw() {
-    if (!this.plot) this.build();
+    if (!this.built) this.build();
     this.mark("static", "");
     this.plotly = await plotly(this.address(this.spec.urls.plotly));
     const { data, layout } = this.spec.figure;
@@ -68,22 +91,14 @@ export class Explorer {
   }
 
   build() {
-    const { name, controls, caption, title, readout_first: first } = this.spec;
-    this.controls = new Controls(name, controls, (control) => this.moved(control));
+    this.built = true;
     this.startValues();
-    this.plot = element("div", { className: "bnviz-plot", role: "img" });
-    this.plot.setAttribute("aria-label", `${title}. ${caption}`);
-    this.sentence = first;
-    this.readout = element("p", { className: "bnviz-readout" }, first);
-    this.said = element("p", { className: "bnviz-said", ariaLive: "polite" }); // once things rest
-    this.note = this.node.querySelector(".bnviz-note");
     this.note.textContent = "";
     this.note.setAttribute("role", "status");
-    this.heading = element("p", { className: "bnviz-title" }, this.titled(title));
-    this.tools = element("div", { className: "bnviz-tools" }, ...this.buttons());
+    this.tools.append(...this.buttons());
     this.node.setAttribute("role", "group");
-    this.node.setAttribute("aria-label", this.titled(title));
-    this.node.id ||= name;
+    this.node.setAttribute("aria-label", this.titled(this.spec.title));
+    this.node.id ||= this.spec.name;
     this.plot.append(...this.node.querySelectorAll(".bnviz-poster"));
     this.node.prepend(this.heading, this.tools, this.controls.root, this.plot, this.readout, this.said, this.note);
     for (const event of ["pointerdown", "focusin"]) {
@@ -93,7 +108,7 @@ export class Explorer {
     }
   }
 
-  /** With the figure's number, if it has one. */
+  /** With the figure's number, if it has one. @param {string} title */
   titled(title) {
     const { number } = this.node.dataset;
     return number ? `${number}. ${title}` : title;
@@ -141,9 +156,9 @@ export class Explorer {
     if (this.doing) return; // whoever works sees the new wish
     while ((this.doing = this.next())) {
       try {
-        await this[this.doing]();
+        await /** @type {any} */ (this)[this.doing]();
       } catch (error) {
-        this.fail(error);
+        this.fail(/** @type {Error} */ (error));
       }
     }
   }
@@ -176,7 +191,7 @@ export class Explorer {
     const bar = element("progress", { max: 1 });
     this.note.append(" ", bar);
     const { name, urls, graphs } = this.spec;
-    await loadRuntime(this.addresses(urls), (loaded, total) => {
+    await loadRuntime(this.addresses({ ...urls }), (loaded, total) => {
       if (total) bar.value = loaded / total;
     });
     await ask("load", { figure: name, graphs: this.addresses(graphs) });
@@ -185,7 +200,7 @@ export class Explorer {
     this.begin();
   }
 
-  /** @param {Record<string, string>} relative @returns {Record<string, string>} */
+  /** @param {{[name: string]: string}} relative @returns {Record<string, string>} */
   addresses(relative) {
     return Object.fromEntries(Object.entries(relative).map(([k, v]) => [k, this.address(v)]));
   }
@@ -195,7 +210,7 @@ export class Explorer {
     if (this.controls.differing().length) this.wishes.look = true;
   }
 
-  /** Show what went wrong, keep the last picture, offer to try again. */
+  /** Show what went wrong, keep the last picture, offer to try again. @param {Error} error */
   fail(error) {
     this.forget();
     const text = `This figure cannot compute right now: ${error.message}. The picture is its last one. `;
@@ -203,8 +218,11 @@ export class Explorer {
     offerRetry(this.note, () => this.wake());
   }
 
-  /** The worker has ended, and nobody asked it anything: the next wish starts another. */
-  lost(error) {
+  /**
+   * The worker has ended, and nobody asked it anything: the next wish starts another.
+   * @param {Error} _error
+   */
+  lost(_error) {
     this.mark("static", "");
   }
 
@@ -216,8 +234,8 @@ export class Explorer {
 
   // --- following the controls ----------------------------------------------------------------
 
-  /** A reader moved a control; null: several. */
-  moved(control) {
+  /** A reader moved a control; null: several. @param {import("./controls.js").ControlSpec | null} _control */
+  moved(_control) {
     this.wish("look");
   }
 
@@ -228,13 +246,18 @@ export class Explorer {
     this.show();
   }
 
-  /** Put outputs where the bindings say. */
+  /** Put outputs where the bindings say. @param {import("./run.js").Outputs} outputs */
   apply(outputs) {
     Object.assign(this.outputs, outputs);
     for (const { output, trace, attribute, index, append } of this.spec.bindings) {
       if (append || !(output in outputs)) continue;
-      this.plot.data[this.traces.get(trace)][attribute] = rows(outputs[output], index);
+      this.trace(trace)[attribute] = rows(outputs[output], index);
     }
+  }
+
+  /** What plotly draws for a uid. @param {string} uid */
+  trace(uid) {
+    return this.plot.data[this.traces.get(uid) ?? -1]; // a binding names a trace that is there
   }
 
   /** What is gathered between two frames; an Explorer gathers nothing. */
@@ -254,7 +277,7 @@ export class Explorer {
     });
     this.stale = false;
     this.prepare();
-    if (supports(this.plot)) this.painter.paint();
+    if (supports(this.plot)) this.painter?.paint();
     else this.react();
     this.sentence = this.words();
     // after the frame with the picture: text is set anew by the whole page, which takes 3 ms
@@ -282,7 +305,7 @@ export class Explorer {
     if (this.renders > 1) this.said.textContent = this.readout.textContent;
   }
 
-  /** Another height for the drawing, in pixels. */
+  /** Another height for the drawing, in pixels. @param {number} height */
   resize(height) {
     this.plot.layout.height = height;
     this.plot.style.height = `${height}px`;
@@ -293,6 +316,7 @@ export class Explorer {
     return this.plotly.react(this.plot, this.plot.data, this.layout(this.plot.layout), config);
   }
 
+  /** @param {Record<string, any>} layout */
   layout(layout) {
     return { ...layout, template: templateNow(this.spec.templates), autosize: true };
   }
@@ -305,13 +329,17 @@ export class Explorer {
   /** The readout, in the words of the spec. */
   words() {
     const numbers = this.controls.numbers();
+    /** @type {Record<string, number | Float32Array>} */
     const values = Object.fromEntries(this.spec.controls.map((c, k) => [c.name, numbers[k]]));
     for (const [name, { data }] of Object.entries(this.outputs)) values[name] = data;
     return fill(this.spec.readout, values);
   }
 }
 
-/** The same as plotly wants it: a table as a list of its rows. */
+/**
+ * The same as plotly wants it: a table as a list of its rows.
+ * @param {import("./run.js").Output} output @param {number[]} index
+ */
 function rows(output, index) {
   const values = pick(output, index);
   if (output.dims.length - index.length < 2) return values;

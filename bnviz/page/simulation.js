@@ -35,36 +35,29 @@ export class Simulation extends Explorer {
     this.wishes = { ...NONE };
     /** @type {Run | null} none before the first start, and after an error */
     this.run = null;
+    this.playButton = element("button", { type: "button", name: "play", className: "bnviz-primary" }, "Play");
+    this.stepButton = element("button", { type: "button", name: "step" }, "Step");
+    this.resetButton = element("button", { type: "button", name: "reset" }, "Reset");
+    const { min, max, value } = spec.seed;
+    const range = { min: String(min), max: String(max), value: String(value) };
+    this.seed = element("input", { type: "number", name: "seed", ...range });
+    const speeds = spec.speeds.map(({ name, label }) => element("option", { value: name }, label));
+    this.speed = element("select", { name: "speed" }, ...speeds);
+    this.speed.value = "normal";
+    this.counter = element("output", { className: "bnviz-step" }, "");
     this.begun = false; // whether there ever was one; until then the first drawing is shown
     this.onScreen = true;
+    this.extent = 0; // steps that the time axes reach to
     this.owed = 0; // steps, fractions too, that the clock asks for
     this.ticked = 0; // when it was last asked
   }
 
   buttons() {
-    const button = (name, text, click) => {
-      const node = element("button", { type: "button", name }, text);
-      node.addEventListener("click", click);
-      return node;
-    };
-    this.playButton = button("play", "Play", () => (this.wishes.play ? this.pause() : this.play()));
-    this.playButton.classList.add("bnviz-primary");
-    this.stepButton = button("step", "Step", () => this.single());
-    const { min, max, value } = this.spec.seed;
-    const range = { min: String(min), max: String(max), value: String(value) };
-    this.seed = element("input", { type: "number", name: "seed", ...range });
+    this.playButton.addEventListener("click", () => (this.wishes.play ? this.pause() : this.play()));
+    this.stepButton.addEventListener("click", () => this.single());
+    this.resetButton.addEventListener("click", () => this.reset());
     this.seed.addEventListener("change", () => this.restart());
-    const speeds = this.spec.speeds.map(({ name, label }) => element("option", { value: name }, label));
-    this.speed = element("select", { name: "speed" }, ...speeds);
-    this.speed.value = "normal";
-    this.counter = element("output", { className: "bnviz-step" }, "");
-    return [
-      this.playButton,
-      this.stepButton,
-      button("reset", "Reset", () => this.reset()),
-      this.counter,
-      more(this),
-    ];
+    return [this.playButton, this.stepButton, this.resetButton, this.counter, more(this)];
   }
 
   async draw() {
@@ -146,6 +139,7 @@ export class Simulation extends Explorer {
     this.restart();
   }
 
+  /** @returns {[string, string][]} */
   state() {
     return [...super.state(), ["seed", String(this.seedNumber())]];
   }
@@ -164,13 +158,17 @@ export class Simulation extends Explorer {
     this.wish("start", { ahead });
   }
 
+  /** @param {import("./controls.js").ControlSpec | null} control */
   moved(control) {
     if (control === null || control.restart) this.restart();
     else if (!this.run) this.restart(this.chooses(control) ? this.spec.preview : 0);
     else this.wish("look");
   }
 
-  /** Does a control only choose what is shown of a run? Then the first picture's run goes on. */
+  /**
+   * Does a control only choose what is shown of a run? Then the first picture's run goes on.
+   * @param {{name: string}} control
+   */
   chooses({ name }) {
     return this.spec.bindings.some(({ by }) => by.includes(name));
   }
@@ -201,13 +199,14 @@ export class Simulation extends Explorer {
     if (this.begun) this.wishes.start ??= { ahead: 0 };
   }
 
+  /** @param {Error} error */
   fail(error) {
     this.pause();
     this.run = null;
     super.fail(error);
   }
 
-  /** The state of the network was in the worker. */
+  /** The state of the network was in the worker. @param {Error} error */
   lost(error) {
     if (this.run) this.fail(new Error(`${error.message}, and the run is lost`));
     else super.lost(error);
@@ -221,12 +220,12 @@ export class Simulation extends Explorer {
     const { rows, every } = this.spec;
     const outputs = await ask("start", { ...this.asked(), seed: this.seedNumber(), rows, every });
     if (this.wishes.start) return;
-    this.run = new Run(this.spec);
-    this.run.look(outputs);
+    const run = (this.run = new Run(this.spec));
+    run.look(outputs);
     this.outputs = {};
     this.drawNow(outputs);
-    while (this.run.number < ahead && !this.wishes.start && !this.run.diverged.size) {
-      await this.advance(ahead - this.run.number, 4 * BUDGET);
+    while (run.number < ahead && !this.wishes.start && !run.diverged.size) {
+      await this.advance(ahead - run.number, 4 * BUDGET);
     }
   }
 
@@ -234,13 +233,13 @@ export class Simulation extends Explorer {
     this.wishes.look = false;
     const outputs = await ask("look", this.asked());
     if (this.wishes.start || this.wishes.play) return; // what comes next shows more
-    this.run.look(outputs);
+    this.run?.look(outputs);
     this.drawNow(outputs);
   }
 
   async step() {
     this.wishes.step -= 1;
-    if (!this.run.over) await this.advance(1, 0);
+    if (!this.run?.over) await this.advance(1, 0);
   }
 
   /** What the clock asks for until now, as far as the frame's budget goes. */
@@ -253,7 +252,7 @@ export class Simulation extends Explorer {
 
   /** Steps for this frame. A pause is not made up for, and rounding keeps the pace between frames. */
   due() {
-    const { rate } = this.spec.speeds.find(({ name }) => name === this.speed.value);
+    const rate = this.spec.speeds.find(({ name }) => name === this.speed.value)?.rate ?? null;
     if (rate === null) return MOST;
     const now = performance.now();
     const passed = this.ticked ? (rate * (now - this.ticked)) / 1000 : 1;
@@ -264,13 +263,19 @@ export class Simulation extends Explorer {
     return steps;
   }
 
-  /** Some steps with the controls as they are. */
+  /**
+   * Some steps with the controls as they are.
+   * @param {number} steps @param {number} budget milliseconds
+   */
   async advance(steps, budget) {
+    const run = this.run;
+    if (!run) return;
     this.wishes.look = false; // the steps show the newest values
-    const records = await ask("advance", { ...this.asked(), steps, budget, watch: this.run.finite });
+    /** @type {import("./run.js").StepRecord[]} */
+    const records = await ask("advance", { ...this.asked(), steps, budget, watch: run.finite });
     if (this.wishes.start) return;
     for (const record of records) {
-      if (this.run.take(record)) this.pause();
+      if (run.take(record)) this.pause();
       this.apply(record.outputs);
     }
     this.show();
@@ -295,35 +300,36 @@ export class Simulation extends Explorer {
 
   /** A divergence is said, and what is left to press. */
   complain() {
-    const { complaint } = this.run;
+    const complaint = this.run?.complaint ?? "";
     if (this.note.textContent !== complaint) this.note.textContent = complaint;
-    this.playButton.disabled = this.stepButton.disabled = this.run.over;
+    this.playButton.disabled = this.stepButton.disabled = this.run?.over ?? false;
   }
 
   /** Hand the histories to the traces, once a frame. */
   prepare() {
-    if (!this.run) return; // it has failed since this picture was asked for
+    const run = this.run;
+    if (!run) return; // it has failed since this picture was asked for
     const numbers = this.controls.numbers();
-    for (const [binding, history] of this.run.histories) {
-      const data = this.plot.data[this.traces.get(binding.trace)];
+    for (const [binding, history] of run.histories) {
+      const data = this.trace(binding.trace);
       data.x = history.steps();
       data[binding.attribute] =
-        binding.attribute === "z" ? history.image() : history.curve(this.run.place(binding, numbers));
+        binding.attribute === "z" ? history.image() : history.curve(run.place(binding, numbers));
     }
-    this.stretch();
+    this.stretch(run);
   }
 
-  /** The time axes reach to the end of the finest history. */
-  stretch() {
-    const histories = [...this.run.histories.values()];
+  /** The time axes reach to the end of the finest history. @param {Run} run */
+  stretch({ histories: kept }) {
+    const histories = [...kept.values()];
     if (!histories.length) return;
     const finest = Math.min(...histories.map(({ every }) => every));
     const extent = Math.max(...histories.filter((h) => h.every === finest).map((h) => h.extent));
     if (extent === this.extent) return;
     this.extent = extent;
     const { layout } = this.plot;
-    for (const { trace } of this.run.histories.keys()) {
-      const axis = this.plot.data[this.traces.get(trace)].xaxis ?? "x";
+    for (const { trace } of kept.keys()) {
+      const axis = this.trace(trace).xaxis ?? "x";
       layout[axis.replace("x", "xaxis")].range = [0, extent];
     }
     this.react();

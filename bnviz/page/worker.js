@@ -10,7 +10,7 @@
 import { anew, getBytes } from "./fetching.js";
 import { Steps } from "./run.js";
 
-/** @type {any} */
+/** @type {any} onnxruntime-web, which has no types here */
 let ort = null;
 /** @type {Map<string, any>} sessions by "figure/graph" */
 const sessions = new Map();
@@ -28,6 +28,7 @@ function needWebAssembly() {
   }
 }
 
+/** @param {string} url */
 async function bring(url) {
   try {
     return await import(url);
@@ -36,21 +37,32 @@ async function bring(url) {
   }
 }
 
+/** @param {string} url @param {ArrayBuffer | Uint8Array} bytes */
 async function session(url, bytes) {
   try {
     return await ort.InferenceSession.create(new Uint8Array(bytes));
   } catch (error) {
     const started = !String(error).includes("backend");
     const name = started ? url.split("/").pop() : "onnxruntime-web";
-    throw new Error(`${name} did not arrive whole, or does not run in this browser`);
+    throw new Error(`${name} did not arrive whole, or does not run in this browser`, { cause: error });
   }
 }
 
+/**
+ * @typedef {{figure: string, controls: number[], batch: number}} Asked numbers of all controls; "batch"
+ * is one of them, where there are minibatches
+ */
+
+/** @type {Record<string, (asked: any) => Promise<any>>} */
 const operations = {
-  /** Load onnxruntime-web: {ort, loader, wasm} are addresses; which attempt it is. */
+  /**
+   * Load onnxruntime-web: {ort, loader, wasm} are addresses; which attempt it is.
+   * @param {{urls: Record<string, string>, attempt: number}} asked
+   */
   async runtime({ urls, attempt }) {
     if (ort) return;
     needWebAssembly();
+    /** @param {number} loaded @param {number} total */
     const post = (loaded, total) => self.postMessage({ progress: { loaded, total } });
     const [module, binary] = await Promise.all([
       bring(anew(urls.ort, attempt)),
@@ -63,7 +75,10 @@ const operations = {
     ort = module;
   },
 
-  /** Load the graphs of a figure: {name: address}. */
+  /**
+   * Load the graphs of a figure: {name: address}.
+   * @param {{figure: string, graphs: Record<string, string>, attempt: number}} asked
+   */
   async load({ figure, graphs, attempt }) {
     await Promise.all(
       Object.entries(graphs).map(async ([name, url]) => {
@@ -75,24 +90,30 @@ const operations = {
     );
   },
 
-  /** Outputs of an Explorer for these control numbers. */
+  /** Outputs of an Explorer. @param {Asked} asked */
   async compute({ figure, controls }) {
     return posted(await run(figure, "compute", { controls: vector(controls) }));
   },
 
-  /** Begin a Simulation; the answer shows step 0. */
+  /**
+   * Begin a Simulation; the answer shows step 0.
+   * @param {Asked & {seed: number, rows: number, every: number}} asked
+   */
   async start({ figure, controls, seed, rows, every, batch }) {
     const steps = await Steps.begin(functionsOf(figure), { rows, every }, seed, controls);
     runs.set(figure, steps);
     return posted(await steps.look(controls, batch));
   },
 
-  /** What a run shows under these controls; it stays where it is. */
+  /** What a run shows under these controls; it stays where it is. @param {Asked} asked */
   async look({ figure, controls, batch }) {
     return posted(await runOf(figure).look(controls, batch));
   },
 
-  /** Up to `steps` steps, but no more than fit in `budget` milliseconds; at least one. */
+  /**
+   * Up to `steps` steps, but no more than fit in `budget` milliseconds; at least one.
+   * @param {Asked & {steps: number, budget: number, watch: string[]}} asked
+   */
   async advance({ figure, controls, batch, steps, budget, watch }) {
     const end = performance.now() + budget;
     const done = [];
@@ -112,7 +133,10 @@ function runOf(figure) {
   return steps;
 }
 
-/** The functions of a Simulation as `run.js` calls them. @returns {import("./run.js").Functions} */
+/**
+ * The functions of a Simulation as `run.js` calls them.
+ * @param {string} figure @returns {import("./run.js").Functions}
+ */
 function functionsOf(figure) {
   return {
     async initial(seed, controls) {
@@ -132,15 +156,20 @@ function functionsOf(figure) {
   };
 }
 
+/**
+ * @param {string} figure @param {string} graph @param {Record<string, any>} inputs
+ * @returns {Promise<Record<string, any>>}
+ */
 function run(figure, graph, inputs) {
   return sessions.get(`${figure}/${graph}`).run(inputs);
 }
 
+/** @param {number[]} numbers */
 function vector(numbers) {
   return new ort.Tensor("float32", Float32Array.from(numbers), [numbers.length]);
 }
 
-/** Tensors as plain data that can be posted. */
+/** Tensors as plain data that can be posted. @param {import("./run.js").Outputs} outputs */
 function posted(outputs) {
   return Object.fromEntries(
     Object.entries(outputs).map(([name, { data, dims }]) => [name, { data, dims }]),
@@ -159,7 +188,7 @@ self.onmessage = ({ data }) => {
       self.postMessage({ id: data.id, result });
     } catch (error) {
       const fatal = data.op !== "load" || !sessions.size;
-      self.postMessage({ id: data.id, error: String(error?.message ?? error), fatal });
+      self.postMessage({ id: data.id, error: String(error instanceof Error ? error.message : error), fatal });
     }
   });
 };

@@ -1,7 +1,7 @@
 """The description of a figure as the page gets it: one typed schema, checked on both sides.
 
-`page/spec.d.ts` is the same for the page's scripts; `bnviz.site.typescript` writes it from here, and
-a test sees that they are equal. What does not fit fails the build, with the path of the field.
+`page/spec.d.ts` is the same for the page's scripts; `bnviz.site.typescript` writes it, and a test
+sees that they are equal. What does not fit fails the build, with the path of the field.
 """
 
 from typing import Annotated, Any, Literal
