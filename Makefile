@@ -22,12 +22,12 @@ BOOK_SOURCES := $(shell find book bnviz _config.yml _toc.yml -type f \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help serve book test lab notebooks bench links lint format clean
+.PHONY: help serve book test test-long lab notebooks bench links lint format clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
 	@echo "make COMMAND [PYTHON=python3.12] [PORT=8000] [NB=book/one.ipynb]"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 
 serve: $(BOOK) ## Build the book and serve it on this machine
 	@$(PY) -m bnviz.tools.serve --port $(PORT)
@@ -39,7 +39,12 @@ test: lint $(BOOK) ## Check everything: style, the book, the package, notebooks,
 	@echo "==> A browser for the tests"
 	@$(PY) -m bnviz.tools.browser --install
 	@echo "==> Tests"
-	@$(PY) -m pytest --numprocesses 3 --dist loadgroup --durations 5
+	@$(PY) -m pytest --numprocesses 3 --dist loadgroup --durations 5 -m "not long"
+
+test-long: $(BOOK) ## What takes longer: a fork's book, endurance, ten times the random examples
+	@echo "==> The long tests"
+	@$(PY) -m bnviz.tools.browser --install
+	@BNVIZ_EXAMPLES=10 $(PY) -m pytest --numprocesses 3 --dist loadgroup --durations 5 -m "long or hypothesis"
 
 lab: $(INSTALLED) ## Start JupyterLab on the notebooks of the book
 	@$(PY) -m jupyterlab --ServerApp.root_dir=book $$([ "$$(id -u)" != 0 ] || echo --allow-root)

@@ -1,6 +1,7 @@
 """What the fuzzing tests feed to functions, and what a function may do about it."""
 
 import math
+import os
 from numbers import Real
 
 import numpy as np
@@ -9,8 +10,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-steady = settings(derandomize=True, max_examples=60)
-few = settings(derandomize=True, max_examples=25)
+_TIMES = int(os.environ.get("BNVIZ_EXAMPLES", "1"))
+
+
+def examples(count: int) -> int:
+    """So many examples, or ten times as many where `make test-long` asks for it."""
+    return count * _TIMES
+
+
+steady = settings(derandomize=True, max_examples=examples(60))
+few = settings(derandomize=True, max_examples=examples(25))
 
 DTYPES = st.sampled_from([np.float64, np.float32, np.float16, np.int64, np.bool_, np.complex128])
 SHAPES = array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=4)

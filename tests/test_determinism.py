@@ -88,6 +88,7 @@ def test_another_seed_is_seen(first):
     assert json.loads(done.stdout)["drift"] != first["drift"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("settings", [TWO, ONE | OTHER], ids=["two threads", "another kernel"])
 @pytest.mark.parametrize("name", ["steps", "backprop"])
 def test_a_notebook_prints_the_same_under_other_settings(monkeypatch, name, settings):

@@ -12,7 +12,7 @@ from bnviz.figure.explorer import Simulation
 from tests.pages import FIGURES
 from tests.reader import reading
 
-pytestmark = pytest.mark.xdist_group("reader")
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("reader")]
 
 PAGES = {path: names for path, names in FIGURES.items() if names and path != "intro.html"}
 FIGURE_COUNT = sum(map(len, PAGES.values()))

@@ -13,7 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from bnviz.tools.serve import serving
 from tests.reader import reading
 
-pytestmark = pytest.mark.xdist_group("fork")  # its book is built once
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("fork")]  # its book is built once
 
 ROOT = Path(__file__).parent.parent
 CACHE = Path(os.environ.get("BNVIZ_CACHE", ROOT / ".bnviz-cache"))

@@ -13,6 +13,7 @@ from bnviz.figure import drawing
 from bnviz.figure.controls import Choice, Slider
 from bnviz.figure.explorer import Explorer, Simulation
 from bnviz.maths.prng import Shuffler
+from tests.fuzzing import examples
 
 # What may hold NaN: a template has more marks than there is something to show for.
 BLANK = {
@@ -80,11 +81,12 @@ def test_what_may_be_blank_is_not_said(name):
     assert not silent or name in BOUNDLESS
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_figure_computes_numbers_at_any_setting(name):
     explorer = explorers.get(name)
 
-    @settings(derandomize=True, max_examples=15 if name in DEAR else 40)
+    @settings(derandomize=True, max_examples=examples(15 if name in DEAR else 40))
     @given(settings_of(explorer))
     def at_any_setting(values):
         outputs = explorer.outputs(**values)
@@ -95,11 +97,12 @@ def test_a_figure_computes_numbers_at_any_setting(name):
     at_any_setting()
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("name", SIMULATIONS)
 def test_a_training_gives_numbers_at_any_setting_until_it_diverges(name):
     simulation = explorers.get(name)
 
-    @settings(derandomize=True, max_examples=20)
+    @settings(derandomize=True, max_examples=examples(20))
     @given(settings_of(simulation), st.integers(0, 2**20))
     def at_any_setting(values, seed):
         controls, shuffler = simulation.tensors(values), Shuffler(simulation.rows, seed)

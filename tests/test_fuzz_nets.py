@@ -17,7 +17,7 @@ from bnviz.maths.convnet import CNN, Conv, images
 from bnviz.maths.nets import ACTIVATIONS, MLP, Activation, BatchNorm, initialise
 from bnviz.maths.noisy import NoisyBatchNorm, add_noise
 from bnviz.maths.reestimate import reestimate
-from tests.fuzzing import JUNK, WHATEVER, answer, few, floats, one_odd, steady, usable
+from tests.fuzzing import JUNK, WHATEVER, answer, examples, few, floats, one_odd, steady, usable
 
 WHOLE = st.integers(-3, 6)
 SIZE = st.one_of(WHOLE, WHOLE, st.none(), st.booleans(), st.floats(), st.text(max_size=3))
@@ -96,7 +96,7 @@ def test_starting_values_of_anything(seed, scale):
 NOISE = {"index": 1, "n_mu": 0.5, "n_sigma": 1.25, "r": 0.1}
 
 
-@settings(steady, max_examples=150)
+@settings(steady, max_examples=examples(150))
 @given(one_odd(NOISE, st.one_of(WHOLE, st.sampled_from([math.nan, math.inf, 0.9]), JUNK)))
 def test_noise_of_anything(arguments):
     index, n_mu, n_sigma, r = arguments.values()
@@ -128,7 +128,7 @@ SHAPED = st.sampled_from([(4, 3), (1, 3), (4, 2), (2, 3, 2, 2), (1, 3, 1, 2), (2
 BATCHES = SHAPED.flatmap(lambda shape: floats(shape, math.inf))
 
 
-@settings(steady, max_examples=200)
+@settings(steady, max_examples=examples(200))
 @given(st.one_of(floats((4, 3), math.inf), BATCHES, WHATEVER), st.booleans())
 def test_batchnorm_of_anything_is_pytorchs(x, training):
     ours = BatchNorm(3).train(training)
