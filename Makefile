@@ -64,6 +64,7 @@ lint: $(INSTALLED) ## Check style, spelling and types
 	@$(PY) -m bnviz.tools.types
 
 format: $(INSTALLED) ## Put style right where a tool can
+	@$(PY) -m bnviz.site.typescript
 	@$(PY) -m ruff check --fix
 	@$(PY) -m ruff format
 

@@ -12,6 +12,7 @@ from bnviz import explorers
 from bnviz.figure import drawing
 from bnviz.figure.explorer import Binding, Explorer, Simulation
 from bnviz.figure.history import History
+from bnviz.figure.run import Run, remember
 from bnviz.maths.prng import Shuffler
 from tests.twin import first_drawing
 
@@ -51,7 +52,7 @@ def test_histories_become_curves_and_heatmaps_over_steps():
         outputs = {"h": torch.tensor([number, 10.0 * number, 0.0])}
         if number % 2 == 0:
             outputs["l"] = torch.tensor(float(number))
-        drawing.remember(collected, outputs)
+        remember(collected, outputs)
     figure = drawing.apply(FIGURE, (heat, loss), {}, collected)
     assert figure["data"][1]["x"] == [1.5, 3.5, 5.5]
     assert figure["data"][1]["z"] == [[1.5, 3.5, 5.5], [15.0, 35.0, 55.0], [0.0, 0.0, 0.0]]
@@ -66,7 +67,7 @@ def test_a_control_chooses_the_element_of_a_history_that_is_drawn():
     collected = {binding: History(4)}
     assert drawing.apply(FIGURE, (binding,), {}, collected, {binding: (1, 2)})["data"][2]["y"] == []
     for number in range(3):
-        drawing.remember(collected, {"v": number + torch.arange(6.0).reshape(2, 3)})
+        remember(collected, {"v": number + torch.arange(6.0).reshape(2, 3)})
     figure = drawing.apply(FIGURE, (binding,), {}, collected, {binding: (1, 2)})
     assert figure["data"][2]["y"] == [5.0, 6.0, 7.0]
     drift = explorers.get("drift")
@@ -107,7 +108,6 @@ def test_the_first_drawing_is_always_the_same():
     for explorer in (explorers.get("scale-shift"), counting(preview=4)):
         first = drawing.first(explorer)
         assert drawing.first(explorer) == first
-        assert drawing.filled(explorer) == first.figure
 
 
 def test_an_explorer_is_drawn_with_its_start_values():
@@ -192,14 +192,16 @@ def test_without_a_preview_the_readout_tells_what_the_first_step_would():
 
 def test_a_simulation_need_not_be_observed():
     simulation = counting(preview=3, observe=False)
-    assert drawing.observed_names(simulation) == []
-    assert drawing.first(simulation).figure["data"][2]["y"] == [1.0, 2.0, 3.0]
+    first = drawing.first(simulation)
+    assert first.observed == []
+    assert first.figure["data"][2]["y"] == [1.0, 2.0, 3.0]
 
 
 def test_observed_outputs_get_a_coarser_record_over_about_the_same_steps():
-    records = drawing.histories(counting(preview=0, every=2))
-    by_output = {binding.output: history for binding, history in records.items()}
-    assert drawing.observed_names(counting(preview=0)) == ["seen"]
+    simulation = counting(preview=0, every=2)
+    run = Run(simulation, 0, simulation.tensors({}))
+    by_output = {binding.output: history for binding, history in run.histories.items()}
+    assert run.observed == ("seen",)
     assert (by_output["n"].capacity, by_output["n"].every) == (8, 1)
     assert (by_output["seen"].capacity, by_output["seen"].every) == (4, 2)
     assert by_output["n"].extent == by_output["seen"].extent

@@ -496,7 +496,7 @@ def test_divergence_stops_and_says_when():
 def test_playing_stops_at_a_divergence_and_goes_on_when_told():
     async def watch():
         fig = show(counting(), limit=5)
-        fig._transport.speed.value = "fastest"
+        fig._transport.speed.value = "fast"
         fig._transport.play.click()
         await until(lambda: not fig.playing)
         assert fig.number == 6
@@ -513,7 +513,7 @@ def test_playing_stops_at_a_divergence_and_goes_on_when_told():
 def test_playing_leaves_room_for_moved_sliders():
     async def watch():
         fig = show(counting(watch={}))
-        fig._transport.speed.value = "fastest"
+        fig._transport.speed.value = "fast"
         fig.play()
         await until(lambda: fig.number > 10)
         fig._panel.inputs["batch"].value = 7
@@ -535,7 +535,7 @@ def test_playing_leaves_room_for_moved_sliders():
 def test_speed_is_kept():
     async def watch():
         fig = show(counting(watch={}))
-        fig._transport.speed.value = "5 steps/s"
+        fig._transport.speed.value = "slow"
         clock = asyncio.get_running_loop().time
         fig.play()
         await until(lambda: fig.number >= 1)
@@ -677,7 +677,7 @@ def test_no_movement_of_a_slider_is_lost_between_threads():
 
 def playing(**changes):
     fig = show(counting(watch={}, **changes))
-    fig._transport.speed.value = "fastest"
+    fig._transport.speed.value = "fast"
     fig.play()
     return fig
 

@@ -79,7 +79,7 @@ def kernel() -> Iterator[Kernel]:
 @pytest.fixture
 def training(kernel) -> Kernel:
     """A kernel in which `d` trains as fast as it can."""
-    kernel.run("d = show('drift'); d._transport.speed.value = 'fastest'; d.play()", cell="training")
+    kernel.run("d = show('drift'); d._transport.speed.value = 'fast'; d.play()", cell="training")
     kernel.until("d.number > 3")
     return kernel
 
@@ -172,7 +172,7 @@ def test_a_figure_closed_in_training_is_gone(training):
     training.run("d.close(); del d; await asyncio.sleep(0.2)")
     before = training.value("held()")
     for _ in range(5):
-        training.run("d = show('drift'); d._transport.speed.value = 'fastest'; d.play()")
+        training.run("d = show('drift'); d._transport.speed.value = 'fast'; d.play()")
         training.until("d.number > 1")
         training.run("d.close(); number = d.number; await asyncio.sleep(0.1)")
         assert training.value("(d.number - number, d._loop.running)") == (0, False)

@@ -225,7 +225,7 @@ def test_training_plays_hears_its_sliders_and_stops(notebook):
     np.testing.assert_allclose(figure.drawn("bn-loss", "y"), expected, rtol=1e-5)
     until(lambda: figure.shows(second), "the distributions of step 2")
 
-    figure.root.get_by_role("combobox", name="speed").select_option("5 steps/s")
+    figure.root.get_by_role("combobox", name="speed").select_option("5 steps a second")
     figure.button("Play").click()
     until(lambda: figure.drawn("bn-loss", "y").size > 5, "a growing loss curve")
     before = figure.step()

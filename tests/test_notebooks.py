@@ -29,11 +29,11 @@ sys.exit(code)
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
 
 
-def nbval(path: Path) -> subprocess.CompletedProcess[str]:
+def nbval(path: Path, executable: str | Path = sys.executable) -> subprocess.CompletedProcess[str]:
     """Run every cell of a notebook in a fresh kernel; every output must equal the stored one."""
     # Alone: the settings, plugins and caches of this project's own tests are not for notebooks.
     alone = ["-c", os.devnull, "--rootdir", path.parent, "-p", "no:cacheprovider", "-p", "no:xdist"]
-    python = [sys.executable, "-c", MEASURED, sys.executable]
+    python = [executable, "-c", MEASURED, executable]
     return subprocess.run(
         [*python, "-m", "pytest", "--nbval", "--nbval-cell-timeout=300", *alone, path],
         cwd=path.parent,

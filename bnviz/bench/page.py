@@ -90,7 +90,7 @@ def _computing(page: Page, explorer: Explorer) -> float:
     details = {"figure": explorer.name, "controls": list(numbers.values())}
     if isinstance(explorer, Simulation):
         details["batch"] = numbers["batch"]
-    op = "peek" if isinstance(explorer, Simulation) else "compute"
+    op = "look" if isinstance(explorer, Simulation) else "compute"
     code = "([op, details, count]) => bench.computing(op, details, count)"
     return statistics.median(page.evaluate(code, [op, details, _MOVES]))
 

@@ -31,7 +31,8 @@ from bnviz.figure.explorer import Explorer
 __all__ = ["first_drawing", "graphs", "graphs_of", "key"]
 
 _TOOLS = ("torch", "onnx", "onnx-ir", "onnxscript", "onnxruntime", "scikit-learn")
-_DRAWN = ("title", "caption", "figure", "bindings", "readout")  # no graph depends on these
+# No graph depends on these.
+_DRAWN = ("title", "caption", "figure", "bindings", "readout", "speeds", "seed")
 _Job = tuple[Explorer, str, Path]  # figure, graph, where it goes
 _ONE_AT_A_TIME = threading.Lock()  # the exporter is not safe in threads
 _FUNCTIONS = ("compute", "initial", "step", "observe")

@@ -94,7 +94,7 @@ CHANNELS = Simulation(
     ),
     controls=(
         _controls.activation("relu"),
-        _controls.rate(0.5011872),
+        _controls.rate(0.50118723),
         _controls.batch(32, high=128),
         _controls.momentum(),
         _controls.scale(1.4, high=8),

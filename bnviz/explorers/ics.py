@@ -94,7 +94,7 @@ ICS = Simulation(
     ),
     controls=(
         _controls.activation("sigmoid"),
-        Slider("lr", "learning rate", 0.01, 10, 0.5, 0.1, scale="log10", format=".2g"),
+        Slider("lr", "learning rate", 0.01, 10, 0.50118723, 0.1, scale="log10", format=".2g"),
         _controls.batch(64, low=4),
         _controls.scale(2, low=0.5, high=5, format=".1f"),
         Slider("noise", "noise (published: 1)", 0, 3, 1, 0.1, format=".1f"),

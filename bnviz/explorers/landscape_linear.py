@@ -61,7 +61,7 @@ LANDSCAPE_LINEAR = Simulation(
         "learning rate, then move it: which is the smoother depends on where you look."
     ),
     controls=(
-        Slider("lr", "learning rate", 1e-4, 0.1, 0.003162278, 0.1, scale="log10", format=".2g"),
+        Slider("lr", "learning rate", 1e-4, 0.1, 0.0031622777, 0.1, scale="log10", format=".2g"),
         Slider("batch", "batch size", 100, ROWS, ROWS, 100, format="d"),
         _controls.scale(1, low=0.5, high=1.5, step=0.05),
     ),

@@ -134,7 +134,9 @@ LOSS_SURFACE = Simulation(
         _controls.activation("sigmoid"),
         Choice("pair", "plane", ("SGD, momentum", "SGD, Adam", "momentum, Adam"), "SGD, Adam"),
         Slider("extent", "half width (trips)", 0.6, 5, 1, 0.1),
-        Slider("lr", "learning rate (SGD)", 0.001, 10, 0.501187, 0.1, scale="log10", format=".3g"),
+        Slider(
+            "lr", "learning rate (SGD)", 0.001, 10, 0.50118723, 0.1, scale="log10", format=".3g"
+        ),
         _controls.batch(32),
         _controls.scale(2, low=0.5),
     ),

@@ -1,9 +1,21 @@
 """The controls of a figure as data: Slider, Choice and Toggle know their range, not their looks."""
 
+import bisect
 import math
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
-__all__ = ["Choice", "Control", "Slider", "Toggle", "control_from_dict"]
+__all__ = [
+    "LARGEST_SEED",
+    "SPEEDS",
+    "Choice",
+    "Control",
+    "Slider",
+    "Speed",
+    "Toggle",
+    "control_from_dict",
+    "control_to_dict",
+]
 
 _SCALES = {
     "linear": (lambda v: v, lambda p: p),
@@ -19,6 +31,9 @@ class Slider:
     The scale turns a value into a POSITION: the value itself, log10(value) or log2(value). `step`
     counts in positions, so a log10 slider with step 0.1 has ten stops in each decade.
 
+    A reader can only reach the STOPS. They are rounded here and nowhere else, to eight digits, as
+    many as float32 can tell apart; every host looks them up.
+
     Args:
         name: identifier, also the argument of `compute`.
         label: what a reader sees, with its unit.
@@ -32,11 +47,12 @@ class Slider:
         switches_on: a Toggle that moving this slider turns on.
 
     Raises:
-        ValueError: if the range is empty, the start lies outside, or a log scale reaches 0.
+        ValueError: if the range is empty, the start lies outside or between two stops, the steps do
+            not lead to the end, or a log scale reaches 0.
 
     >>> rate = Slider("lr", "learning rate", 0.001, 10, 0.1, step=0.1, scale="log10")
-    >>> rate.position(0.1), rate.value_at(-2)
-    (-1.0, 0.01)
+    >>> rate.position(0.1), rate.stop_at(-2), rate.stops[1]
+    (-1.0, 0.01, 0.0012589254)
     """
 
     name: str
@@ -62,6 +78,39 @@ class Slider:
             )
         if self.scale != "linear" and self.min <= 0:
             raise ValueError(f"{self.name}: a {self.scale} scale needs min > 0, got {self.min}")
+        if not self.step > 0 or abs(self._steps - round(self._steps)) > 1e-6:
+            raise ValueError(
+                f"{self.name}: {self._steps:g} steps of {self.step} lead from {self.min} to "
+                f"{self.max} ({self.scale}); choose a step that takes a whole number of them"
+            )
+        if self.value not in self.stops:
+            raise ValueError(
+                f"{self.name}: the start {self.value} lies between two stops; "
+                f"choose {self.nearest(self.value)}"
+            )
+
+    @property
+    def _steps(self) -> float:
+        return (self.position(self.max) - self.position(self.min)) / self.step
+
+    @cached_property
+    def stops(self) -> tuple[float, ...]:
+        """Every value that a reader can choose, in order, from `min` to `max`."""
+        first, last = self.position(self.min), round(self._steps)
+        # nine decimals: -3 + 60 * 0.05 must be 0, not 4e-16
+        positions = (round(first + k * self.step, 9) + 0.0 for k in range(1, last))
+        inner = (float(f"{_SCALES[self.scale][1](p):.8g}") for p in positions)
+        return (float(self.min), *inner, float(self.max))
+
+    def nearest(self, value: float) -> float:
+        """The stop that is nearest to a value, on the slider's scale.
+
+        >>> Slider("batch", "batch size", 2, 256, 32, step=1, scale="log2").nearest(50)
+        64.0
+        """
+        right = min(bisect.bisect_left(self.stops, value), len(self.stops) - 1)
+        around = self.stops[max(right - 1, 0) : right + 1]
+        return min(around, key=lambda stop: abs(self.position(stop) - self.position(value)))
 
     def position(self, value: float) -> float:
         """Where a value stands on the scale."""
@@ -70,6 +119,11 @@ class Slider:
     def value_at(self, position: float) -> float:
         """The value at a position, within [min, max] whatever rounding does."""
         return min(max(_SCALES[self.scale][1](position), self.min), self.max)
+
+    def stop_at(self, position: float) -> float:
+        """The stop at a position, or the nearest to it."""
+        k = round((position - self.position(self.min)) / self.step)
+        return self.stops[min(max(k, 0), len(self.stops) - 1)]
 
     def number(self, value: float) -> float:
         """Check one value and give it back as the number that `compute` gets.
@@ -135,6 +189,22 @@ class Toggle:
         return float(value)
 
 
+@dataclass(frozen=True)
+class Speed:
+    """How fast a Simulation plays: `rate` in steps a second; None: as many as there is time for."""
+
+    name: str
+    label: str
+    rate: float | None
+
+
+SPEEDS = (
+    Speed("slow", "5 steps a second", 5.0),
+    Speed("normal", "60 steps a second", 60.0),
+    Speed("fast", "as fast as it goes", None),
+)
+LARGEST_SEED = 9999  # seeds are whole numbers from 0 on; four digits fit into a link and a field
+
 Control = Slider | Choice | Toggle
 _KINDS = {"slider": Slider, "choice": Choice, "toggle": Toggle}
 
@@ -143,10 +213,12 @@ def control_from_dict(data: dict) -> Control:
     """The inverse of `dataclasses.asdict` on a control. Raises ValueError for an unknown kind."""
     if data.get("kind") not in _KINDS:
         raise ValueError(f"unknown control kind {data.get('kind')!r}; known: {tuple(_KINDS)}")
-    return _KINDS[data["kind"]](**data)
+    return _KINDS[data["kind"]](**{name: v for name, v in data.items() if name != "stops"})
 
 
 def control_to_dict(control: Control) -> dict:
-    """A control as plain JSON-able data."""
+    """A control as plain JSON-able data; a slider with its stops, which no host rounds anew."""
     data = asdict(control)
+    if isinstance(control, Slider):
+        return data | {"stops": list(control.stops)}
     return data | {"options": list(control.options)} if isinstance(control, Choice) else data

@@ -5,39 +5,31 @@ short run with seed 0.
 """
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from bnviz.figure.explorer import Binding, Explorer, Simulation
-from bnviz.figure.history import History
-from bnviz.maths.prng import Shuffler
+from bnviz.figure.run import Histories, Run
 
-__all__ = [
-    "Drawing",
-    "Histories",
-    "Places",
-    "apply",
-    "filled",
-    "first",
-    "histories",
-    "observed_names",
-    "remember",
-]
+__all__ = ["Drawing", "Places", "apply", "first"]
 
-Histories = dict[Binding, History]
 Places = dict[Binding, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure with numbers in it, the sentence that goes with it, and the steps behind it."""
+    """A figure with numbers in it, the sentence that goes with it, and the steps behind it.
+
+    Attributes:
+        observed: of a Simulation, the outputs that come only every `every` steps.
+    """
 
     figure: dict
     readout: str
     step: int = 0
+    observed: list[str] = field(default_factory=list)
 
 
 def apply(
@@ -75,11 +67,6 @@ def apply(
     return figure
 
 
-def filled(explorer: Explorer) -> dict:
-    """The figure as `first` draws it."""
-    return first(explorer).figure
-
-
 def first(explorer: Explorer) -> Drawing:
     """What a reader sees first: start values, in a Simulation after `preview` steps, seed 0."""
     if isinstance(explorer, Simulation):
@@ -91,53 +78,12 @@ def first(explorer: Explorer) -> Drawing:
 
 def _first_of_simulation(simulation: Simulation) -> Drawing:
     numbers, controls = simulation.numbers({}), simulation.tensors({})
-    shuffler = Shuffler(simulation.rows, seed=0)
-    collected = histories(simulation)
-    with torch.no_grad():
-        state = simulation.initial(torch.tensor(0.0), **controls)
-        outputs = simulation.observe(state, **controls) if simulation.observe else {}
-        for number in range(1, simulation.preview + 1):
-            rows = shuffler.take(round(numbers["batch"]))
-            state, new = simulation.step(state, rows, **controls)
-            if simulation.observe and number % simulation.every == 0:
-                new = new | simulation.observe(state, **controls)
-            remember(collected, new)
-            outputs = outputs | new
-        if not simulation.preview:  # what the first step would show; nothing moves
-            rows = shuffler.take(round(numbers["batch"]))
-            outputs |= simulation.step(state, rows, **controls)[1]
+    run = Run(simulation, 0, controls)
+    for _ in range(simulation.preview):
+        run.step(controls)
     places = simulation.places(numbers)
-    figure = apply(simulation.figure, simulation.bindings, outputs, collected, places)
-    return Drawing(figure, simulation.say(numbers, outputs), simulation.preview)
-
-
-def observed_names(simulation: Simulation) -> list[str]:
-    """Outputs that come only every `every` steps, from `observe`."""
-    if simulation.observe is None:
-        return []
-    controls = simulation.tensors({})
-    with torch.no_grad():
-        state = simulation.initial(torch.tensor(0.0), **controls)
-        return list(simulation.observe(state, **controls))
-
-
-def histories(simulation: Simulation) -> Histories:
-    """An empty record for each appended binding; an observed output needs fewer columns."""
-    seldom = observed_names(simulation)
-    every = simulation.every
-    fewer = max(2, simulation.history // every // 2 * 2)  # even, over about the same steps
-    return {
-        binding: History(fewer, every) if binding.output in seldom else History(simulation.history)
-        for binding in simulation.bindings
-        if binding.append
-    }
-
-
-def remember(collected: Histories, outputs: dict[str, Tensor]) -> None:
-    """Append the newest outputs to the records they belong to."""
-    for binding, history in collected.items():
-        if binding.output in outputs:
-            history.append(binding.pick(outputs))
+    figure = apply(simulation.figure, simulation.bindings, run.outputs, run.histories, places)
+    return Drawing(figure, simulation.say(numbers, run.outputs), run.number, list(run.observed))
 
 
 def _stretch_time(layout: dict, traces: dict[str, dict], collected: Histories) -> None:

@@ -13,7 +13,13 @@ from dataclasses import asdict, dataclass, field
 import torch
 from torch import Tensor
 
-from bnviz.figure.controls import Control, control_from_dict, control_to_dict
+from bnviz.figure.controls import (
+    LARGEST_SEED,
+    SPEEDS,
+    Control,
+    control_from_dict,
+    control_to_dict,
+)
 
 __all__ = ["Binding", "Explorer", "Simulation", "readable", "typeset"]
 
@@ -159,7 +165,7 @@ class Explorer:
     @classmethod
     def from_dict(cls, data: dict, **functions: Callable) -> "Explorer":
         """The inverse of `to_dict`; the functions are handed in by their field names."""
-        fields = {k: v for k, v in data.items() if k != "kind"}
+        fields = {k: v for k, v in data.items() if k not in ("kind", "speeds", "seed")}
         fields["controls"] = tuple(control_from_dict(c) for c in data["controls"])
         fields["bindings"] = tuple(Binding(**b) for b in data["bindings"])
         return cls(**{"compute": None, **fields, **functions})
@@ -202,7 +208,11 @@ class Simulation(Explorer):
     def to_dict(self) -> dict:
         """Everything but the functions, as JSON-able data."""
         own = ("rows", "every", "history", "watch", "preview")
-        return super().to_dict() | {name: getattr(self, name) for name in own}
+        run = {
+            "speeds": [asdict(speed) for speed in SPEEDS],
+            "seed": {"min": 0, "max": LARGEST_SEED, "value": 0},
+        }
+        return super().to_dict() | {name: getattr(self, name) for name in own} | run
 
     def diverged(self, outputs: dict[str, Tensor]) -> list[str]:
         """What has left the finite numbers, as called in `watch`."""

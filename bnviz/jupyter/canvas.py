@@ -8,9 +8,10 @@ from plotly.basedatatypes import Undefined
 from torch import Tensor
 
 from bnviz.figure import theme
-from bnviz.figure.drawing import Histories, Places
+from bnviz.figure.drawing import Places
 from bnviz.figure.explorer import Binding, Explorer
 from bnviz.figure.history import History
+from bnviz.figure.run import Histories
 from bnviz.jupyter.figurewidget import FigureWidget
 
 __all__ = ["Canvas", "trace_values"]

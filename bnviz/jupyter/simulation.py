@@ -5,14 +5,16 @@ from time import perf_counter
 
 import ipywidgets as widgets
 
+from bnviz.figure.controls import LARGEST_SEED, SPEEDS
 from bnviz.figure.run import Run
 from bnviz.jupyter.live import LiveFigure, Values
 from bnviz.jupyter.turns import in_turn
-from bnviz.jupyter.widgets import LARGEST_SEED, SPEEDS, Transport
+from bnviz.jupyter.widgets import Transport
 
 __all__ = ["LiveSimulation"]
 
 _BETWEEN_PICTURES = 1 / 6  # seconds, at least
+_RATES = {speed.name: speed.rate for speed in SPEEDS}
 
 
 class LiveSimulation(LiveFigure):
@@ -77,7 +79,7 @@ class LiveSimulation(LiveFigure):
 
     @in_turn
     def reset(self, seed: int | None = None) -> None:
-        """Back to step 0, and stop there; the controls stay where they are.
+        """Back to step 0 and to the start values of the controls, and stop there.
 
         Args:
             seed: whole number from 0 to 9999, for initial state and minibatches; None keeps it.
@@ -89,8 +91,9 @@ class LiveSimulation(LiveFigure):
         self._require_open()
         seed = self._run.seed if seed is None else _checked(seed)
         with self._showing_errors():
-            self._restart(self.values, seed)
+            self._restart(self.explorer.defaults() | self._given, seed)
             self._playing, self._wanted = False, None
+            self._panel.show(self._values)
             self._draw()
 
     # Building
@@ -134,7 +137,7 @@ class LiveSimulation(LiveFigure):
         else:
             tensors = self.explorer.tensors(values)
             if not self._playing:
-                self._run.peek(tensors)
+                self._run.look(tensors)
             self._values, self._tensors, self._outputs = values, tensors, self._run.outputs
         if not self._playing:
             self._draw()
@@ -157,14 +160,8 @@ class LiveSimulation(LiveFigure):
         return "off" if self._playing else "polite"  # it would never stop talking
 
     def _diverged_note(self) -> str:
-        if not self._run.diverged:
-            return ""
-        what = ", ".join(f"{who} diverged at step {n}" for who, n in self._run.diverged.items())
-        rest = "Reset begins again." if self._run.over else "Play goes on with the rest."
-        return (
-            '<div role="alert" style="line-height:1.5">'
-            f"<b>{escape(what)}</b>: the numbers are no longer finite. {rest}</div>"
-        )
+        said = escape(self._run.complaint)
+        return said and f'<div role="alert" style="line-height:1.5">{said}</div>'
 
     # Running
 
@@ -192,7 +189,7 @@ class LiveSimulation(LiveFigure):
         return bool(new)
 
     def _until_next_step(self) -> float:
-        rate = SPEEDS[self._transport.speed.value]
+        rate = _RATES[self._transport.speed.value]
         if rate is None or not self._playing:
             return 0
         now = perf_counter()

@@ -5,14 +5,12 @@ from html import escape
 
 import ipywidgets as widgets
 
-from bnviz.figure.controls import Choice, Control, Slider, Toggle
+from bnviz.figure.controls import LARGEST_SEED, SPEEDS, Choice, Control, Slider, Toggle
 from bnviz.figure.explorer import readable
 from bnviz.jupyter.turns import in_turn
 
-__all__ = ["LARGEST_SEED", "SPEEDS", "Panel", "Transport", "slider_text"]
+__all__ = ["Panel", "Transport", "slider_text"]
 
-SPEEDS = {"5 steps/s": 5, "normal": 30, "fastest": None}  # steps a second
-LARGEST_SEED = 9999
 _WIDE = {"width": "auto", "margin": "0"}
 _TABULAR = "font-variant-numeric:tabular-nums"  # digits of one width do not dance
 
@@ -46,7 +44,7 @@ class _SliderItem:
 
     @property
     def value(self) -> float:
-        return self.slider.value_at(round(self.input.value, 9))
+        return self.slider.stop_at(self.input.value)
 
     def show(self, value: float) -> None:
         self.input.value = self.slider.position(value)
@@ -188,10 +186,10 @@ class Transport:
             style={"description_width": "34px"},
         )
         self.speed = widgets.Dropdown(
-            options=tuple(SPEEDS),
+            options=[(speed.label, speed.name) for speed in SPEEDS],
             value="normal",
             description="speed",
-            layout=widgets.Layout(width="150px"),
+            layout=widgets.Layout(width="206px"),
             style={"description_width": "42px"},
         )
         self.status = widgets.HTML(layout=widgets.Layout(margin="0 0 0 12px"))

@@ -1,28 +1,76 @@
 // @ts-check
-/** An Explorer in the page: controls, first drawing, and a picture that follows the controls. */
+/**
+ * An Explorer in the page: controls, first drawing, and a picture that follows the controls.
+ *
+ * Its life, as `data-state` says it:
+ *
+ *     state     event                         next
+ *     static    near, touched, a wish         loading
+ *     loading   everything has arrived        live
+ *     loading   an error                      failed
+ *     live      an error                      failed
+ *     live      the worker ended, unasked     static   (with a run in it: failed)
+ *     failed    "Try again", a wish           loading
+ *
+ * What is to be done are WISHES. `work` fulfils them one at a time, in the order of `next`, until none
+ * is left; a wish that comes again while it waits is one wish, so the newest values win.
+ *
+ *     wish    who has it                                what is done
+ *     load    a figure that is near, "Try again"        the runtime and the graphs arrive
+ *     look    a moved control                           outputs for the newest values, a picture
+ */
 import { Controls, element, offerRetry } from "./controls.js";
 import { fill } from "./format.js";
 import { Painter, supports } from "./paint.js";
 import { config, plotly, templateNow } from "./plotly.js";
+import { pick } from "./run.js";
 import { ask, loadRuntime, whenStopped } from "./runtime.js";
 import { more } from "./tools.js";
 
 const REST = 180; // milliseconds without change until plotly draws again
+const NONE = { load: false, look: false };
 
 export class Explorer {
-  /** @param {HTMLElement} node @param {any} spec @param {URL} base address of the spec */
+  /**
+   * @param {HTMLElement} node @param {import("./spec").FigureSpec} spec
+   * @param {URL} base address of the spec
+   */
   constructor(node, spec, base) {
     this.node = node;
     this.spec = spec;
+    /** @param {string} path */
     this.address = (path) => new URL(path, base).href;
+    const { name, controls, caption, title, readout_first: first } = spec;
+    this.controls = new Controls(name, controls, (control) => this.moved(control));
+    this.heading = element("p", { className: "bnviz-title" }, this.titled(title));
+    this.tools = element("div", { className: "bnviz-tools" });
+    this.plot = element("div", { className: "bnviz-plot", role: "img" });
+    this.plot.setAttribute("aria-label", `${title}. ${caption}`);
+    this.sentence = first;
+    this.readout = element("p", { className: "bnviz-readout" }, first);
+    this.said = element("p", { className: "bnviz-said", ariaLive: "polite" }); // once things rest
+    this.note = /** @type {HTMLElement} */ (node.querySelector(".bnviz-note"));
+    this.built = false; // whether these stand in the page
+    /** @type {any} plotly.js, once it has arrived */
+    this.plotly = null;
+    /** @type {Painter | null} */
+    this.painter = null;
+    /** @type {number | undefined} the requests of frames and timers that are under way */
+    this.frame = undefined;
+    /** @type {number | undefined} */
+    this.writing = undefined;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.resting = undefined;
+    this.stale = false; // whether the newest outputs are not drawn yet
+    /** @type {import("./run.js").Outputs} newest value of every output */
     this.outputs = {};
     this.renders = 0;
-    this.busy = false;
-    /** @type {number[] | null} the newest control numbers not yet computed */
-    this.wanted = null;
+    /** @type {Record<string, any>} */
+    this.wishes = { ...NONE };
+    this.doing = ""; // the wish that is being fulfilled
     this.traces = new Map(spec.figure.data.map((trace, k) => [trace.uid, k]));
     whenStopped((error) => {
-      if (this.node.dataset.state === "live") this.lost(error);
+      if (this.life === "live" && !this.doing) this.lost(error); // else the open question fails
     });
   }
 
@@ -30,7 +78,7 @@ export class Explorer {
 
   /** Controls and the first drawing, whose numbers were computed when the book was built. */
   async draw() {
-    if (!this.plot) this.build();
+    if (!this.built) this.build();
     this.mark("static", "");
     this.plotly = await plotly(this.address(this.spec.urls.plotly));
     const { data, layout } = this.spec.figure;
@@ -43,33 +91,24 @@ export class Explorer {
   }
 
   build() {
-    const { name, controls, caption, title, readout_first: first } = this.spec;
-    this.controls = new Controls(name, controls, (control) => this.moved(control));
-    const given = JSON.parse(this.node.dataset.values ?? "{}");
-    for (const [key, value] of Object.entries(given)) this.controls.set(key, value);
-    this.plot = element("div", { className: "bnviz-plot", role: "img" });
-    this.plot.setAttribute("aria-label", `${title}. ${caption}`);
-    this.sentence = first;
-    this.readout = element("p", { className: "bnviz-readout" }, first);
-    this.said = element("p", { className: "bnviz-said", ariaLive: "polite" }); // once things rest
-    this.note = this.node.querySelector(".bnviz-note");
+    this.built = true;
+    this.startValues();
     this.note.textContent = "";
     this.note.setAttribute("role", "status");
-    this.heading = element("p", { className: "bnviz-title" }, this.titled(title));
-    this.tools = element("div", { className: "bnviz-tools" }, ...this.buttons());
+    this.tools.append(...this.buttons());
     this.node.setAttribute("role", "group");
-    this.node.setAttribute("aria-label", this.titled(title));
-    this.node.id ||= name;
+    this.node.setAttribute("aria-label", this.titled(this.spec.title));
+    this.node.id ||= this.spec.name;
     this.plot.append(...this.node.querySelectorAll(".bnviz-poster"));
     this.node.prepend(this.heading, this.tools, this.controls.root, this.plot, this.readout, this.said, this.note);
     for (const event of ["pointerdown", "focusin"]) {
       this.node.addEventListener(event, () => {
-        if (this.node.dataset.state === "static") this.wake();
+        if (this.life === "static") this.wake();
       });
     }
   }
 
-  /** With the figure's number, if it has one. */
+  /** With the figure's number, if it has one. @param {string} title */
   titled(title) {
     const { number } = this.node.dataset;
     return number ? `${number}. ${title}` : title;
@@ -77,11 +116,20 @@ export class Explorer {
 
   buttons() {
     const reset = element("button", { type: "button", name: "reset" }, "Reset");
-    reset.addEventListener("click", () => {
-      this.controls.reset();
-      this.moved(null);
-    });
+    reset.addEventListener("click", () => this.reset());
     return [reset, more(this)];
+  }
+
+  /** Back to the values with which the figure stands in its page. */
+  reset() {
+    this.startValues();
+    this.moved(null);
+  }
+
+  startValues() {
+    this.controls.reset();
+    const given = JSON.parse(this.node.dataset.values ?? "{}");
+    for (const [name, value] of Object.entries(given)) this.controls.set(name, value);
   }
 
   /** What a link needs to bring this picture back. @returns {[string, string][]} */
@@ -96,51 +144,85 @@ export class Explorer {
     this.moved(null);
   }
 
-  // --- coming alive --------------------------------------------------------------------------
+  // --- wishes --------------------------------------------------------------------------------
 
-  /** Load the runtime and the graphs, once. @returns {Promise<void>} */
-  wake() {
-    this.waking ??= this.load();
-    return this.waking;
+  /** @param {string} name @param {any} value */
+  wish(name, value = true) {
+    this.wishes[name] = value;
+    this.work();
   }
 
-  async load() {
-    this.mark("loading", "Loading the program that computes this figure …");
-    const bar = element("progress", { max: 1 });
-    const { urls } = this.spec;
-    try {
-      this.note.append(" ", bar);
-      const addresses = Object.fromEntries(Object.entries(urls).map(([k, v]) => [k, this.address(v)]));
-      await loadRuntime(addresses, (loaded, total) => {
-        if (total) bar.value = loaded / total;
-      });
-      const graphs = Object.entries(this.spec.graphs).map(([k, v]) => [k, this.address(v)]);
-      await ask("load", { figure: this.spec.name, graphs: Object.fromEntries(graphs) });
-      this.mark("live", "");
-      await this.begin();
-    } catch (error) {
-      this.fail(error);
+  async work() {
+    if (this.doing) return; // whoever works sees the new wish
+    while ((this.doing = this.next())) {
+      try {
+        await /** @type {any} */ (this)[this.doing]();
+      } catch (error) {
+        this.fail(/** @type {Error} */ (error));
+      }
     }
   }
 
-  /** The first computing: only needed when the controls no longer are where they began. */
-  async begin() {
-    if (this.controls.differing().length || this.wanted) this.request();
+  /** The most urgent wish; "" when there is none. @returns {string} */
+  next() {
+    if (this.life !== "live") return this.wishes.load || this.wishes.look ? "load" : "";
+    return this.wishes.look ? "look" : "";
   }
 
-  /** Show what went wrong, keep the last picture, offer to try again. */
+  /** What was wished for is not wished for any more. */
+  forget() {
+    this.wishes = { ...NONE };
+  }
+
+  get life() {
+    return this.node.dataset.state;
+  }
+
+  // --- coming alive --------------------------------------------------------------------------
+
+  /** Load the runtime and the graphs, once. */
+  wake() {
+    if (this.life !== "live") this.wish("load");
+  }
+
+  async load() {
+    this.wishes.load = false;
+    this.mark("loading", "Loading the program that computes this figure …");
+    const bar = element("progress", { max: 1 });
+    this.note.append(" ", bar);
+    const { name, urls, graphs } = this.spec;
+    await loadRuntime(this.addresses({ ...urls }), (loaded, total) => {
+      if (total) bar.value = loaded / total;
+    });
+    await ask("load", { figure: name, graphs: this.addresses(graphs) });
+    this.wishes.load = false; // also those that came meanwhile
+    this.mark("live", "");
+    this.begin();
+  }
+
+  /** @param {{[name: string]: string}} relative @returns {Record<string, string>} */
+  addresses(relative) {
+    return Object.fromEntries(Object.entries(relative).map(([k, v]) => [k, this.address(v)]));
+  }
+
+  /** The first computing: only needed when the controls no longer are where they began. */
+  begin() {
+    if (this.controls.differing().length) this.wishes.look = true;
+  }
+
+  /** Show what went wrong, keep the last picture, offer to try again. @param {Error} error */
   fail(error) {
-    this.busy = false;
-    this.waking = null; // whatever the reader does next tries again
+    this.forget();
     const text = `This figure cannot compute right now: ${error.message}. The picture is its last one. `;
     this.mark("failed", text);
     offerRetry(this.note, () => this.wake());
   }
 
-  /** The worker has ended: unless a question is open, and then fails, it can wait for the next. */
-  lost(error) {
-    if (this.busy) return;
-    this.waking = null;
+  /**
+   * The worker has ended, and nobody asked it anything: the next wish starts another.
+   * @param {Error} _error
+   */
+  lost(_error) {
     this.mark("static", "");
   }
 
@@ -152,41 +234,30 @@ export class Explorer {
 
   // --- following the controls ----------------------------------------------------------------
 
-  /** A reader moved a control. */
-  moved(control) {
-    this.request();
+  /** A reader moved a control; null: several. @param {import("./controls.js").ControlSpec | null} _control */
+  moved(_control) {
+    this.wish("look");
   }
 
-  /** Compute for the newest values; what was asked for before and not begun is forgotten. */
-  async request() {
-    this.wanted = this.controls.numbers();
-    if (this.node.dataset.state !== "live") {
-      this.wake();
-      return;
-    }
-    if (this.busy) return;
-    this.busy = true;
-    try {
-      while (this.wanted) {
-        const controls = this.wanted;
-        this.wanted = null;
-        const outputs = await ask("compute", { figure: this.spec.name, controls });
-        this.apply(outputs);
-        this.show();
-      }
-      this.busy = false;
-    } catch (error) {
-      this.fail(error);
-    }
+  async look() {
+    this.wishes.look = false;
+    const controls = this.controls.numbers();
+    this.apply(await ask("compute", { figure: this.spec.name, controls }));
+    this.show();
   }
 
-  /** Put outputs where the bindings say. */
+  /** Put outputs where the bindings say. @param {import("./run.js").Outputs} outputs */
   apply(outputs) {
     Object.assign(this.outputs, outputs);
     for (const { output, trace, attribute, index, append } of this.spec.bindings) {
       if (append || !(output in outputs)) continue;
-      this.plot.data[this.traces.get(trace)][attribute] = rows(outputs[output], index);
+      this.trace(trace)[attribute] = rows(outputs[output], index);
     }
+  }
+
+  /** What plotly draws for a uid. @param {string} uid */
+  trace(uid) {
+    return this.plot.data[this.traces.get(uid) ?? -1]; // a binding names a trace that is there
   }
 
   /** What is gathered between two frames; an Explorer gathers nothing. */
@@ -206,7 +277,7 @@ export class Explorer {
     });
     this.stale = false;
     this.prepare();
-    if (supports(this.plot)) this.painter.paint();
+    if (supports(this.plot)) this.painter?.paint();
     else this.react();
     this.sentence = this.words();
     // after the frame with the picture: text is set anew by the whole page, which takes 3 ms
@@ -234,7 +305,7 @@ export class Explorer {
     if (this.renders > 1) this.said.textContent = this.readout.textContent;
   }
 
-  /** Another height for the drawing, in pixels. */
+  /** Another height for the drawing, in pixels. @param {number} height */
   resize(height) {
     this.plot.layout.height = height;
     this.plot.style.height = `${height}px`;
@@ -245,6 +316,7 @@ export class Explorer {
     return this.plotly.react(this.plot, this.plot.data, this.layout(this.plot.layout), config);
   }
 
+  /** @param {Record<string, any>} layout */
   layout(layout) {
     return { ...layout, template: templateNow(this.spec.templates), autosize: true };
   }
@@ -257,13 +329,17 @@ export class Explorer {
   /** The readout, in the words of the spec. */
   words() {
     const numbers = this.controls.numbers();
+    /** @type {Record<string, number | Float32Array>} */
     const values = Object.fromEntries(this.spec.controls.map((c, k) => [c.name, numbers[k]]));
     for (const [name, { data }] of Object.entries(this.outputs)) values[name] = data;
     return fill(this.spec.readout, values);
   }
 }
 
-/** The same as plotly wants it: a table as a list of its rows. */
+/**
+ * The same as plotly wants it: a table as a list of its rows.
+ * @param {import("./run.js").Output} output @param {number[]} index
+ */
 function rows(output, index) {
   const values = pick(output, index);
   if (output.dims.length - index.length < 2) return values;
@@ -271,14 +347,4 @@ function rows(output, index) {
   return Array.from({ length: values.length / width }, (_, i) =>
     values.subarray(i * width, (i + 1) * width),
   );
-}
-
-/** The part of an output that an index picks from its first axes. */
-export function pick({ data, dims }, index) {
-  let [from, size] = [0, data.length];
-  index.forEach((i, axis) => {
-    size /= dims[axis];
-    from += i * size;
-  });
-  return data.subarray(from, from + size);
 }

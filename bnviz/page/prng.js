@@ -34,6 +34,14 @@ export class Shuffler {
     this.left = [];
   }
 
+  /** Another one at the same place; neither moves the other. @returns {Shuffler} */
+  copy() {
+    const other = new Shuffler(this.n, this.seed);
+    other.epoch = this.epoch;
+    other.left = [...this.left];
+    return other;
+  }
+
   /** The next m row numbers. @param {number} m @returns {number[]} */
   take(m) {
     m = Math.max(1, Math.min(this.n, Math.round(m)));

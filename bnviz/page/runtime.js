@@ -30,6 +30,7 @@ function start() {
   };
 }
 
+/** @param {any} answer as `worker.js` tells it */
 function heard({ id, result, error, fatal, progress }) {
   silent = 0;
   if (progress) listeners.forEach((tell) => tell(progress.loaded, progress.total));
@@ -55,7 +56,7 @@ function look() {
   else stop(new Error("its worker does not answer any more"));
 }
 
-/** End the worker; every open question fails. A later `ask` starts another. */
+/** End the worker; every open question fails. A later `ask` starts another. @param {Error} error */
 function stop(error) {
   worker?.terminate();
   worker = loading = null;
@@ -79,7 +80,7 @@ export function ask(op, details = {}) {
   return new Promise((resolve, reject) => {
     const id = next++;
     waiting.set(id, { resolve, reject });
-    worker.postMessage({ id, op, attempt, ...details });
+    worker?.postMessage({ id, op, attempt, ...details });
   });
 }
 

@@ -1,50 +1,63 @@
 // @ts-check
-/** A Simulation in the page: an Explorer whose picture moves step by step. */
+/**
+ * A Simulation in the page: an Explorer whose picture moves step by step.
+ *
+ * Its wishes, the most urgent first; `load` is as in `figure.js`:
+ *
+ *     wish    who has it                                       what is done
+ *     start   Reset, a seed, a link, a control that shapes     step 0, with some steps ahead; what was
+ *             the run, any other wish without a run            under way is dropped
+ *     look    another control, while nothing plays             the state under the newest values
+ *     step    Step, each time it is pressed                    one step
+ *     play    Play, until Pause, a divergence or an error      steps by the clock, one picture a frame,
+ *                                                              while somebody can see it
+ */
 import { element } from "./controls.js";
-import { Explorer, pick } from "./figure.js";
-import { History } from "./history.js";
+import { Explorer } from "./figure.js";
+import { Run } from "./run.js";
 import { ask } from "./runtime.js";
 import { more } from "./tools.js";
 
 const BUDGET = 12; // milliseconds of training for one frame
-const SPEEDS = {
-  slow: { label: "5 steps a second", steps: 1, pause: 200 },
-  normal: { label: "a step a frame", steps: 1, pause: 0 },
-  fast: { label: "as fast as it goes", steps: 64, pause: 0 },
-};
+const MOST = 64; // steps for one frame, when it goes as fast as it can
+
+/** @returns {Promise<number>} when the next frame begins */
+const nextFrame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+const NONE = { load: false, look: false, start: null, step: 0, play: false };
 
 export class Simulation extends Explorer {
+  /** @param {HTMLElement} node @param {import("./spec").SimulationSpec} spec @param {URL} base */
   constructor(node, spec, base) {
     super(node, spec, base);
-    this.playing = false;
-    this.visible = true;
-    this.number = 0; // steps done
-    this.run = 0; // counts restarts, so that late answers of an old run are dropped
-    this.diverged = new Set();
-    this.began = false;
-  }
-
-  buttons() {
-    const button = (name, text, click) => {
-      const node = element("button", { type: "button", name }, text);
-      node.addEventListener("click", click);
-      return node;
-    };
-    this.playButton = button("play", "Play", () => (this.playing ? this.pause() : this.play()));
-    this.playButton.classList.add("bnviz-primary");
-    this.seed = element("input", { type: "number", name: "seed", min: "0", max: "9999", value: "0" });
-    this.seed.addEventListener("change", () => this.restart());
-    const speeds = Object.entries(SPEEDS).map(([value, { label }]) => element("option", { value }, label));
+    /** @type {import("./spec").SimulationSpec} */
+    this.spec = spec;
+    /** @type {{load: boolean, look: boolean, start: null | {ahead: number}, step: number, play: boolean}} */
+    this.wishes = { ...NONE };
+    /** @type {Run | null} none before the first start, and after an error */
+    this.run = null;
+    this.playButton = element("button", { type: "button", name: "play", className: "bnviz-primary" }, "Play");
+    this.stepButton = element("button", { type: "button", name: "step" }, "Step");
+    this.resetButton = element("button", { type: "button", name: "reset" }, "Reset");
+    const { min, max, value } = spec.seed;
+    const range = { min: String(min), max: String(max), value: String(value) };
+    this.seed = element("input", { type: "number", name: "seed", ...range });
+    const speeds = spec.speeds.map(({ name, label }) => element("option", { value: name }, label));
     this.speed = element("select", { name: "speed" }, ...speeds);
     this.speed.value = "normal";
     this.counter = element("output", { className: "bnviz-step" }, "");
-    return [
-      this.playButton,
-      button("step", "Step", () => this.single()),
-      button("reset", "Reset", () => this.reset()),
-      this.counter,
-      more(this),
-    ];
+    this.begun = false; // whether there ever was one; until then the first drawing is shown
+    this.onScreen = true;
+    this.extent = 0; // steps that the time axes reach to
+    this.owed = 0; // steps, fractions too, that the clock asks for
+    this.ticked = 0; // when it was last asked
+  }
+
+  buttons() {
+    this.playButton.addEventListener("click", () => (this.wishes.play ? this.pause() : this.play()));
+    this.stepButton.addEventListener("click", () => this.single());
+    this.resetButton.addEventListener("click", () => this.reset());
+    this.seed.addEventListener("change", () => this.restart());
+    return [this.playButton, this.stepButton, this.resetButton, this.counter, more(this)];
   }
 
   async draw() {
@@ -52,10 +65,10 @@ export class Simulation extends Explorer {
     this.node.dataset.step = "0";
     this.counter.textContent = `a first run of ${this.spec.preview} steps, press Play for your own`;
     new IntersectionObserver((entries) => {
-      this.visible = entries[entries.length - 1].isIntersecting; // the newest
-      this.go();
+      this.onScreen = entries[entries.length - 1].isIntersecting; // the newest
+      this.work();
     }).observe(this.plot);
-    document.addEventListener("visibilitychange", () => this.go());
+    document.addEventListener("visibilitychange", () => this.work());
   }
 
   build() {
@@ -66,163 +79,23 @@ export class Simulation extends Explorer {
     this.node.addEventListener("keydown", (event) => this.key(event));
   }
 
-  /** The space bar plays and pauses, where it has no meaning of its own. */
+  /** The space bar plays and pauses, where it has no meaning of its own. @param {KeyboardEvent} event */
   key(event) {
-    const own = event.target.closest("button, select, summary, dialog, input:not([type=range])");
+    const target = /** @type {Element} */ (event.target);
+    const own = target.closest("button, select, summary, dialog, input:not([type=range])");
     if (event.key !== " " || own) return;
     event.preventDefault();
     this.playButton.click();
   }
 
-  // --- a run ---------------------------------------------------------------------------------
+  // --- what a reader does --------------------------------------------------------------------
 
-  /** A simulation waits until somebody presses Play; after a failure it begins anew. */
-  async begin() {
-    if (this.began) this.restart();
-  }
-
-  fail(error) {
-    this.pause();
-    super.fail(error);
-  }
-
-  /** The state of the network was in the worker. */
-  lost(error) {
-    if (this.began) this.fail(new Error(`${error.message}, and the run is lost`));
-    else super.lost(error);
-  }
-
-  /** A whole number in range, whatever was typed. */
-  seedNumber() {
-    const typed = Math.round(Number(this.seed.value));
-    const seed = Number.isFinite(typed) ? Math.min(Math.max(typed, 0), 9999) : 0;
-    this.seed.value = String(seed);
-    return seed;
-  }
-
-  value(name) {
-    return this.controls.value(this.spec.controls.find((c) => c.name === name));
-  }
-
-  details() {
-    return {
-      figure: this.spec.name,
-      controls: this.controls.numbers(),
-      batch: this.value("batch"),
-    };
-  }
-
-  /**
-   * Back to step 0 with the controls as they are, then some steps ahead; of many calls at once, the
-   * last one counts.
-   */
-  restart(ahead = 0) {
-    this.run += 1;
-    this.ahead = ahead;
-    this.began = true;
-    this.starting ??= this.startNewest().finally(() => {
-      this.starting = null;
-      if (this.wanted && this.node.dataset.state === "live" && !this.playing) this.peek();
-    });
-    return this.starting;
-  }
-
-  async startNewest() {
-    await this.wake();
-    let run = -1;
-    while (run !== this.run && this.node.dataset.state === "live") {
-      run = this.run;
-      await this.start(run);
-    }
-  }
-
-  async start(run) {
-    const { history, every, rows, bindings, observed } = this.spec;
-    const coarse = Math.max(2, 2 * Math.floor(history / every / 2));
-    try {
-      this.wanted = null; // what the controls say until here, the start shows
-      const outputs = await ask("start", { ...this.details(), seed: this.seedNumber(), rows });
-      if (run !== this.run || this.node.dataset.state !== "live") return;
-      this.number = 0;
-      this.diverged.clear();
-      this.note.textContent = "";
-      this.outputs = {};
-      this.histories = new Map(
-        bindings
-          .filter(({ append }) => append)
-          .map((b) => [b, observed.includes(b.output) ? new History(coarse, every) : new History(history)]),
-      );
-      this.apply(outputs);
-      this.show();
-    } catch (error) {
-      this.fail(error);
-    }
-    while (run === this.run && this.number < this.ahead && this.node.dataset.state === "live") {
-      await this.advance(this.ahead - this.number, 4 * BUDGET);
-      if (this.diverged.size) break;
-    }
-  }
-
-  reset() {
-    this.pause();
-    this.controls.reset();
-    this.restart();
-  }
-
-  restore(query) {
-    this.controls.reset();
-    for (const [name, value] of query) {
-      if (name === "seed") this.seed.value = value;
-      else this.controls.set(name, value);
-    }
-    this.restart();
-  }
-
-  state() {
-    return [...super.state(), ["seed", String(this.seedNumber())]];
-  }
-
-  moved(control) {
-    if (control === null || control.restart) this.restart();
-    else if (!this.began || this.node.dataset.state === "failed") this.restart(this.chooses(control) ? this.spec.preview : 0);
-    else if (!this.playing) this.peek();
-  }
-
-  /** Does a control only choose what is shown of a run? Then the first picture's run goes on. */
-  chooses({ name }) {
-    return this.spec.bindings.some(({ by }) => by.includes(name));
-  }
-
-  /** While nothing runs, show the state under the newest controls. */
-  async peek() {
-    this.wanted = this.controls.numbers();
-    if (this.busy || this.starting) return; // there is no run to look at before it has started
-    this.busy = true;
-    const run = this.run;
-    try {
-      while (this.wanted) {
-        this.wanted = null;
-        const outputs = await ask("peek", this.details());
-        if (run !== this.run || this.playing) break;
-        this.apply(outputs);
-        this.show();
-      }
-    } catch (error) {
-      this.fail(error);
-    }
-    this.busy = false;
-  }
-
-  // --- the loop ------------------------------------------------------------------------------
-
-  async play() {
-    this.playing = true;
+  play() {
     this.reveal();
     this.playButton.textContent = "Pause";
     this.said.setAttribute("aria-live", "off"); // it would never stop talking
-    await this.ready();
-    if (this.node.dataset.state === "live") this.go();
-    else this.pause();
+    this.ticked = 0;
+    this.wish("play");
   }
 
   /** Who presses Play wants to see it: bring the picture onto the screen, with the controls if both fit. */
@@ -238,121 +111,237 @@ export class Simulation extends Explorer {
   }
 
   pause() {
-    this.playing = false;
+    this.wishes.play = false;
     this.playButton.textContent = "Play";
     this.said.setAttribute("aria-live", "polite");
     this.say();
-    if (this.number) this.said.textContent = this.readout.textContent;
+    if (this.run?.number) this.said.textContent = this.readout.textContent;
   }
 
-  async single() {
+  single() {
     this.pause();
-    await this.ready();
-    if (this.node.dataset.state === "live") await this.advance(1, 0);
+    this.wish("step", this.wishes.step + 1);
   }
 
-  /** A run that can go on: the one there is, or another after a failure. */
-  ready() {
-    return this.began && this.node.dataset.state === "live" ? this.starting : this.restart();
+  reset() {
+    this.pause();
+    this.startValues();
+    this.restart();
   }
 
-  /** Keep stepping while somebody watches. */
-  async go() {
-    if (this.looping) return;
-    this.looping = true;
-    while (this.playing && this.visible && !document.hidden && this.node.dataset.state === "live") {
-      if (this.starting) {
-        await this.starting;
-        continue;
-      }
-      const { steps, pause } = SPEEDS[this.speed.value] ?? SPEEDS.normal;
-      const shown = new Promise((resolve) => requestAnimationFrame(resolve));
-      await this.advance(steps, BUDGET);
-      await (pause ? new Promise((resolve) => setTimeout(resolve, pause)) : shown);
+  /** @param {URLSearchParams} query */
+  restore(query) {
+    this.controls.reset();
+    for (const [name, value] of query) {
+      if (name === "seed") this.seed.value = value;
+      else this.controls.set(name, value);
     }
-    this.looping = false;
+    this.restart();
   }
 
+  /** @returns {[string, string][]} */
+  state() {
+    return [...super.state(), ["seed", String(this.seedNumber())]];
+  }
+
+  /** A whole number in range, whatever was typed. */
+  seedNumber() {
+    const { min, max } = this.spec.seed;
+    const typed = Math.round(Number(this.seed.value));
+    const seed = Number.isFinite(typed) ? Math.min(Math.max(typed, min), max) : min;
+    this.seed.value = String(seed);
+    return seed;
+  }
+
+  /** Step 0 with the controls as they are; of many calls at once, the last one counts. */
+  restart(ahead = 0) {
+    this.wish("start", { ahead });
+  }
+
+  /** @param {import("./controls.js").ControlSpec | null} control */
+  moved(control) {
+    if (control === null || control.restart) this.restart();
+    else if (!this.run) this.restart(this.chooses(control) ? this.spec.preview : 0);
+    else this.wish("look");
+  }
+
+  /**
+   * Does a control only choose what is shown of a run? Then the first picture's run goes on.
+   * @param {{name: string}} control
+   */
+  chooses({ name }) {
+    return this.spec.bindings.some(({ by }) => by.includes(name));
+  }
+
+  // --- wishes --------------------------------------------------------------------------------
+
+  next() {
+    const { load, start, look, step, play } = this.wishes;
+    const wanted = start || look || step || (play && this.watched);
+    if (this.life !== "live") return load || wanted ? "load" : "";
+    if (start || (wanted && !this.run)) return "start";
+    if (look && !play) return "look";
+    if (step) return "step";
+    return play && this.watched ? "playOn" : "";
+  }
+
+  forget() {
+    this.wishes = { ...NONE };
+  }
+
+  /** Whether somebody can see it. */
+  get watched() {
+    return this.onScreen && !document.hidden;
+  }
+
+  /** A simulation waits until somebody presses Play; after a failure it begins anew. */
+  begin() {
+    if (this.begun) this.wishes.start ??= { ahead: 0 };
+  }
+
+  /** @param {Error} error */
+  fail(error) {
+    this.pause();
+    this.run = null;
+    super.fail(error);
+  }
+
+  /** The state of the network was in the worker. @param {Error} error */
+  lost(error) {
+    if (this.run) this.fail(new Error(`${error.message}, and the run is lost`));
+    else super.lost(error);
+  }
+
+  async start() {
+    const ahead = this.wishes.start?.ahead ?? 0;
+    this.wishes.start = null;
+    this.wishes.look = false; // what the controls say until here, the start shows
+    this.begun = true;
+    const { rows, every } = this.spec;
+    const outputs = await ask("start", { ...this.asked(), seed: this.seedNumber(), rows, every });
+    if (this.wishes.start) return;
+    const run = (this.run = new Run(this.spec));
+    run.look(outputs);
+    this.outputs = {};
+    this.drawNow(outputs);
+    while (run.number < ahead && !this.wishes.start && !run.diverged.size) {
+      await this.advance(ahead - run.number, 4 * BUDGET);
+    }
+  }
+
+  async look() {
+    this.wishes.look = false;
+    const outputs = await ask("look", this.asked());
+    if (this.wishes.start || this.wishes.play) return; // what comes next shows more
+    this.run?.look(outputs);
+    this.drawNow(outputs);
+  }
+
+  async step() {
+    this.wishes.step -= 1;
+    if (!this.run?.over) await this.advance(1, 0);
+  }
+
+  /** What the clock asks for until now, as far as the frame's budget goes. */
+  async playOn() {
+    const shown = nextFrame();
+    const steps = this.due();
+    if (steps) await this.advance(steps, BUDGET);
+    await shown;
+  }
+
+  /** Steps for this frame. A pause is not made up for, and rounding keeps the pace between frames. */
+  due() {
+    const rate = this.spec.speeds.find(({ name }) => name === this.speed.value)?.rate ?? null;
+    if (rate === null) return MOST;
+    const now = performance.now();
+    const passed = this.ticked ? (rate * (now - this.ticked)) / 1000 : 1;
+    this.ticked = now;
+    this.owed = Math.min(this.owed + passed, 2);
+    const steps = Math.round(this.owed);
+    this.owed -= steps;
+    return steps;
+  }
+
+  /**
+   * Some steps with the controls as they are.
+   * @param {number} steps @param {number} budget milliseconds
+   */
   async advance(steps, budget) {
     const run = this.run;
-    try {
-      const { every, watch } = this.spec;
-      const names = Object.keys(watch).filter((name) => !this.diverged.has(name));
-      const asked = { ...this.details(), steps, budget, every, watch: names };
-      const records = await ask("advance", asked);
-      if (run === this.run) records.forEach((record) => this.take(record));
-      if (run === this.run) this.show();
-    } catch (error) {
-      this.fail(error);
+    if (!run) return;
+    this.wishes.look = false; // the steps show the newest values
+    /** @type {import("./run.js").StepRecord[]} */
+    const records = await ask("advance", { ...this.asked(), steps, budget, watch: run.finite });
+    if (this.wishes.start) return;
+    for (const record of records) {
+      if (run.take(record)) this.pause();
+      this.apply(record.outputs);
     }
+    this.show();
+    this.complain();
   }
 
-  /** One step's outputs. */
-  take({ number, outputs, observed }) {
-    this.number = number;
-    this.apply(outputs);
-    this.remember(outputs);
-    if (observed) {
-      this.apply(observed);
-      this.remember(observed);
-    }
-    for (const [name, called] of Object.entries(this.spec.watch)) {
-      if (this.diverged.has(name) || outputs[name].data.every(Number.isFinite)) continue;
-      this.diverged.add(name);
-      this.pause();
-      const rest = Object.keys(this.spec.watch).length > this.diverged.size;
-      this.note.textContent =
-        `${called} diverged at step ${number}: its numbers are no longer finite. ` +
-        (rest ? "Play goes on with the rest; " : "") +
-        "Reset begins again, best with a smaller learning rate or initial scale.";
-    }
-  }
-
-  /** Append to the histories. */
-  remember(outputs) {
-    for (const [binding, history] of this.histories) {
-      if (binding.output in outputs) history.append(pick(outputs[binding.output], binding.index));
-    }
-  }
-
-  /** Which element of its values a binding draws, counted along the flattened array. */
-  place({ output, index, by }) {
-    const dims = (this.outputs[output]?.dims ?? []).slice(index.length);
+  /** What the worker must know of the controls. */
+  asked() {
     const numbers = this.controls.numbers();
-    return by.reduce((at, name, axis) => {
-      const k = this.spec.controls.findIndex((c) => c.name === name);
-      return at * (dims[axis] ?? 1) + Math.round(numbers[k] - (this.spec.controls[k].min ?? 0));
-    }, 0);
+    const batch = numbers[this.spec.controls.findIndex(({ name }) => name === "batch")];
+    return { figure: this.spec.name, controls: numbers, batch };
+  }
+
+  // --- the picture ---------------------------------------------------------------------------
+
+  /** @param {import("./run.js").Outputs} outputs */
+  drawNow(outputs) {
+    this.apply(outputs);
+    this.show();
+    this.complain();
+  }
+
+  /** A divergence is said, and what is left to press. */
+  complain() {
+    const complaint = this.run?.complaint ?? "";
+    if (this.note.textContent !== complaint) this.note.textContent = complaint;
+    this.playButton.disabled = this.stepButton.disabled = this.run?.over ?? false;
   }
 
   /** Hand the histories to the traces, once a frame. */
   prepare() {
-    for (const [binding, history] of this.histories) {
-      const data = this.plot.data[this.traces.get(binding.trace)];
+    const run = this.run;
+    if (!run) return; // it has failed since this picture was asked for
+    const numbers = this.controls.numbers();
+    for (const [binding, history] of run.histories) {
+      const data = this.trace(binding.trace);
       data.x = history.steps();
-      data[binding.attribute] = binding.attribute === "z" ? history.image() : history.curve(this.place(binding));
+      data[binding.attribute] =
+        binding.attribute === "z" ? history.image() : history.curve(run.place(binding, numbers));
     }
-    const [first] = this.histories.values();
-    if (first.extent !== this.extent) this.stretch();
+    this.stretch(run);
   }
 
-  /** The time axes reach to the end of the histories. */
-  stretch() {
-    const [first] = this.histories.values();
-    this.extent = first.extent;
+  /** The time axes reach to the end of the finest history. @param {Run} run */
+  stretch({ histories: kept }) {
+    const histories = [...kept.values()];
+    if (!histories.length) return;
+    const finest = Math.min(...histories.map(({ every }) => every));
+    const extent = Math.max(...histories.filter((h) => h.every === finest).map((h) => h.extent));
+    if (extent === this.extent) return;
+    this.extent = extent;
     const { layout } = this.plot;
-    for (const { trace } of this.histories.keys()) {
-      const axis = this.plot.data[this.traces.get(trace)].xaxis ?? "x";
-      layout[axis.replace("x", "xaxis")].range = [0, this.extent];
+    for (const { trace } of kept.keys()) {
+      const axis = this.trace(trace).xaxis ?? "x";
+      layout[axis.replace("x", "xaxis")].range = [0, extent];
     }
     this.react();
   }
 
   /** The step that is drawn, not one that waits for its frame. */
   counted() {
-    this.node.dataset.step = String(this.number);
-    const step = `step ${this.number}`;
-    if (this.counter.textContent !== step) this.counter.textContent = step;
+    if (this.run) {
+      this.node.dataset.step = String(this.run.number);
+      const step = `step ${this.run.number}`;
+      if (this.counter.textContent !== step) this.counter.textContent = step;
+    }
     super.counted();
   }
 }

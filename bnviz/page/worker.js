@@ -8,13 +8,13 @@
  * answered at once, with {}.
  */
 import { anew, getBytes } from "./fetching.js";
-import { Shuffler } from "./prng.js";
+import { Steps } from "./run.js";
 
-/** @type {any} */
+/** @type {any} onnxruntime-web, which has no types here */
 let ort = null;
 /** @type {Map<string, any>} sessions by "figure/graph" */
 const sessions = new Map();
-/** @type {Map<string, {state: any, rows: Shuffler, steps: number}>} runs by figure */
+/** @type {Map<string, Steps>} by figure */
 const runs = new Map();
 
 /** An empty module: where WebAssembly is blocked, not even this compiles. */
@@ -28,6 +28,7 @@ function needWebAssembly() {
   }
 }
 
+/** @param {string} url */
 async function bring(url) {
   try {
     return await import(url);
@@ -36,21 +37,32 @@ async function bring(url) {
   }
 }
 
+/** @param {string} url @param {ArrayBuffer | Uint8Array} bytes */
 async function session(url, bytes) {
   try {
     return await ort.InferenceSession.create(new Uint8Array(bytes));
   } catch (error) {
     const started = !String(error).includes("backend");
     const name = started ? url.split("/").pop() : "onnxruntime-web";
-    throw new Error(`${name} did not arrive whole, or does not run in this browser`);
+    throw new Error(`${name} did not arrive whole, or does not run in this browser`, { cause: error });
   }
 }
 
+/**
+ * @typedef {{figure: string, controls: number[], batch: number}} Asked numbers of all controls; "batch"
+ * is one of them, where there are minibatches
+ */
+
+/** @type {Record<string, (asked: any) => Promise<any>>} */
 const operations = {
-  /** Load onnxruntime-web: {ort, loader, wasm} are addresses; which attempt it is. */
+  /**
+   * Load onnxruntime-web: {ort, loader, wasm} are addresses; which attempt it is.
+   * @param {{urls: Record<string, string>, attempt: number}} asked
+   */
   async runtime({ urls, attempt }) {
     if (ort) return;
     needWebAssembly();
+    /** @param {number} loaded @param {number} total */
     const post = (loaded, total) => self.postMessage({ progress: { loaded, total } });
     const [module, binary] = await Promise.all([
       bring(anew(urls.ort, attempt)),
@@ -63,7 +75,10 @@ const operations = {
     ort = module;
   },
 
-  /** Load the graphs of a figure: {name: address}. */
+  /**
+   * Load the graphs of a figure: {name: address}.
+   * @param {{figure: string, graphs: Record<string, string>, attempt: number}} asked
+   */
   async load({ figure, graphs, attempt }) {
     await Promise.all(
       Object.entries(graphs).map(async ([name, url]) => {
@@ -75,68 +90,87 @@ const operations = {
     );
   },
 
-  /** Outputs of an Explorer for these control numbers. */
+  /** Outputs of an Explorer. @param {Asked} asked */
   async compute({ figure, controls }) {
-    return plain(await run(figure, "compute", { controls: vector(controls) }));
+    return posted(await run(figure, "compute", { controls: vector(controls) }));
   },
 
-  /** Begin a Simulation; the answer shows step 0. */
-  async start({ figure, controls, seed, rows, batch }) {
-    const inputs = { seed: vector([seed]), controls: vector(controls) };
-    const state = (await run(figure, "initial", inputs)).next_state;
-    runs.set(figure, { state, rows: new Shuffler(rows, seed), steps: 0 });
-    return operations.peek({ figure, controls, batch });
+  /**
+   * Begin a Simulation; the answer shows step 0.
+   * @param {Asked & {seed: number, rows: number, every: number}} asked
+   */
+  async start({ figure, controls, seed, rows, every, batch }) {
+    const steps = await Steps.begin(functionsOf(figure), { rows, every }, seed, controls);
+    runs.set(figure, steps);
+    return posted(await steps.look(controls, batch));
   },
 
-  /** The outputs of a step that is not taken, and what the state looks like under these controls. */
-  async peek({ figure, controls, batch }) {
-    const { state, rows } = runs.get(figure);
-    const first = new Shuffler(rows.n, rows.seed).take(batch);
-    const { next_state: _, ...outputs } = await step(figure, state, first, controls);
-    if (!sessions.has(`${figure}/observe`)) return plain(outputs);
-    const observed = await run(figure, "observe", { state, controls: vector(controls) });
-    return plain({ ...outputs, ...observed });
+  /** What a run shows under these controls; it stays where it is. @param {Asked} asked */
+  async look({ figure, controls, batch }) {
+    return posted(await runOf(figure).look(controls, batch));
   },
 
-  /** Up to `steps` steps, but no more than fit in `budget` milliseconds; at least one. */
-  async advance({ figure, controls, batch, steps, budget, every, watch }) {
-    const simulation = runs.get(figure);
+  /**
+   * Up to `steps` steps, but no more than fit in `budget` milliseconds; at least one.
+   * @param {Asked & {steps: number, budget: number, watch: string[]}} asked
+   */
+  async advance({ figure, controls, batch, steps, budget, watch }) {
     const end = performance.now() + budget;
     const done = [];
     do {
-      const rows = simulation.rows.take(batch);
-      const { next_state: state, ...outputs } = await step(figure, simulation.state, rows, controls);
-      simulation.state = state;
-      simulation.steps += 1;
-      const record = { number: simulation.steps, outputs: plain(outputs), observed: null };
-      done.push(record);
-      const diverged = watch.some((name) => !outputs[name].data.every(Number.isFinite));
-      if (simulation.steps % every === 0 && sessions.has(`${figure}/observe`)) {
-        const inputs = { state, controls: vector(controls) };
-        record.observed = plain(await run(figure, "observe", inputs));
-      }
-      if (diverged) break;
+      const { number, outputs } = await runOf(figure).step(controls, batch);
+      done.push({ number, outputs: posted(outputs) });
+      if (watch.some((name) => !outputs[name].data.every(Number.isFinite))) break;
     } while (done.length < steps && performance.now() < end);
     return done;
   },
 };
 
-function step(figure, state, rows, controls) {
-  const whole = BigInt64Array.from(rows, BigInt);
-  const inputs = { state, rows: new ort.Tensor("int64", whole, [rows.length]) };
-  return run(figure, "step", { ...inputs, controls: vector(controls) });
+/** @param {string} figure @returns {Steps} */
+function runOf(figure) {
+  const steps = runs.get(figure);
+  if (!steps) throw new Error("this run is lost; Reset begins another");
+  return steps;
 }
 
+/**
+ * The functions of a Simulation as `run.js` calls them.
+ * @param {string} figure @returns {import("./run.js").Functions}
+ */
+function functionsOf(figure) {
+  return {
+    async initial(seed, controls) {
+      const inputs = { seed: vector([seed]), controls: vector(controls) };
+      return (await run(figure, "initial", inputs)).next_state;
+    },
+    async step(state, rows, controls) {
+      const whole = BigInt64Array.from(rows, BigInt);
+      const inputs = { state, rows: new ort.Tensor("int64", whole, [rows.length]) };
+      const found = await run(figure, "step", { ...inputs, controls: vector(controls) });
+      const { next_state: next, ...outputs } = found;
+      return { state: next, outputs };
+    },
+    observe: sessions.has(`${figure}/observe`)
+      ? (state, controls) => run(figure, "observe", { state, controls: vector(controls) })
+      : null,
+  };
+}
+
+/**
+ * @param {string} figure @param {string} graph @param {Record<string, any>} inputs
+ * @returns {Promise<Record<string, any>>}
+ */
 function run(figure, graph, inputs) {
   return sessions.get(`${figure}/${graph}`).run(inputs);
 }
 
+/** @param {number[]} numbers */
 function vector(numbers) {
   return new ort.Tensor("float32", Float32Array.from(numbers), [numbers.length]);
 }
 
-/** Tensors as plain data that can be posted. */
-function plain(outputs) {
+/** Tensors as plain data that can be posted. @param {import("./run.js").Outputs} outputs */
+function posted(outputs) {
   return Object.fromEntries(
     Object.entries(outputs).map(([name, { data, dims }]) => [name, { data, dims }]),
   );
@@ -154,7 +188,7 @@ self.onmessage = ({ data }) => {
       self.postMessage({ id: data.id, result });
     } catch (error) {
       const fatal = data.op !== "load" || !sessions.size;
-      self.postMessage({ id: data.id, error: String(error?.message ?? error), fatal });
+      self.postMessage({ id: data.id, error: String(error instanceof Error ? error.message : error), fatal });
     }
   });
 };

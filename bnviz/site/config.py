@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from sphinx.application import Sphinx
+from sphinx.util import logging
 
 from bnviz.site import fork
-from bnviz.site.policy import guarded
+from bnviz.site.policy import guarded, handlers
 
 __all__ = ["complete_config", "mend_pages", "social_card"]
 
+_LOGGER = logging.getLogger(__name__)
 _MATHJAX = ("core", "input/tex", "output/chtml", "a11y/assistive-mml")
 _PRELOADED = "".join(
     rf'<link rel="preload" as="script" href="\2/{part}.js" />'
@@ -30,6 +32,8 @@ _MENDED = {
     r'(<summary[^>]*) aria-label="Toggle hidden content"': r"\1",
     # the arrow that opens a chapter's parts in the sidebar
     r'<summary>(<span class="toctree-toggle")': r'<summary aria-label="Parts of this chapter">\1',
+    # inline handlers, which a policy must name one by one; buttons.js listens instead
+    r'<button onclick="(?:window\.)?(print|toggleFullScreen)\(\)"': r'<button data-call="\1"',
     # its children are no list items
     r'<div role="list" class="citation-list">': '<div class="citation-list">',
 }
@@ -77,6 +81,8 @@ def mend_pages(app: Sphinx, error: Exception | None) -> None:
         before = text = page.read_text(encoding="utf-8")
         for found, wanted in _MENDED.items():
             text = re.sub(found, wanted, text)
+        for handler in handlers(text):
+            _LOGGER.warning("%s: %s would never run; listen from a script", page.name, handler)
         text = guarded(text)
         if text != before:
             page.write_text(text, encoding="utf-8")

@@ -101,6 +101,7 @@ def _bring_figures_to_life(app: Book, pagename, templatename, context, doctree) 
     """Point each figure of a page to its description and posters; add the scripts."""
     app.add_css_file(f"{app.bnviz_page}/reading.css")
     app.add_js_file(f"{app.bnviz_page}/paper.js", type="module")
+    app.add_js_file(f"{app.bnviz_page}/buttons.js", loading_method="defer")
     body = context["body"] = refer(app, pagename, context.get("body", ""))
     if not _FIGURE.search(body) and "bnviz-stored" not in body:
         return

@@ -7,10 +7,11 @@ import shutil
 from pathlib import Path
 
 from bnviz.compile import artifacts
-from bnviz.figure import drawing, theme
+from bnviz.figure import theme
 from bnviz.figure.explorer import Explorer, Simulation
 from bnviz.poster.draw import picture, poster
 from bnviz.site.listing import listing
+from bnviz.site.spec import checked
 
 __all__ = ["write_figure", "write_libraries", "write_scripts"]
 
@@ -64,7 +65,7 @@ def write_figure(folder: Path, explorer: Explorer, urls: dict[str, str]) -> dict
         graphs[name] = f"{explorer.name}.{name}.{_digest(graph)}.onnx.gz"
         _write(folder / graphs[name], lambda g=graph: gzip.compress(g, mtime=0))
     first = artifacts.first_drawing(explorer)
-    spec = explorer.to_dict() | {
+    described = explorer.to_dict() | {
         "figure": _rounded(first.figure),
         "readout_first": first.readout,
         "graphs": graphs,
@@ -72,10 +73,12 @@ def write_figure(folder: Path, explorer: Explorer, urls: dict[str, str]) -> dict
         "templates": {mode: theme.template(mode) for mode in ("light", "dark")},
     }
     path, code = listing(explorer)
-    spec["code"] = {"path": path, "url": f"{explorer.name}.{_digest(code.encode())}.code.html"}
-    _write(folder / spec["code"]["url"], lambda: code.encode())
+    listed = f"{explorer.name}.{_digest(code.encode())}.code.html"
+    _write(folder / listed, lambda: code.encode())
+    described["code"] = {"path": path, "url": listed}
     if isinstance(explorer, Simulation):
-        spec["observed"] = drawing.observed_names(explorer)
+        described["observed"] = first.observed
+    spec = checked(described)
     text = json.dumps(spec, separators=(",", ":"), sort_keys=True).encode()
     names = {"spec": f"{explorer.name}.{_digest(text)}.json"}
     _write(folder / names["spec"], lambda: text)
