@@ -10,6 +10,7 @@ import { ask, loadRuntime } from "./page/runtime.js";
 /** TensorFlow.js, from its own scripts. @type {any} */
 const tf = /** @type {any} */ (globalThis).tf;
 
+/** @param {number} steps @param {() => Promise<number>} work */
 async function timed(steps, work) {
   const began = performance.now();
   const loss = await work();
@@ -23,6 +24,10 @@ export function runtime(urls) {
 
 /** The network as the page trains it: in the worker, asked frame by frame. */
 export class Page {
+  /**
+   * @param {{figure: string, graphs: Record<string, string>, lr: number, seed: number, rows: number,
+   *   batch: number}} about
+   */
   constructor({ figure, graphs, lr, seed, rows, batch }) {
     this.about = { figure, controls: [lr, batch], batch };
     this.seed = seed;
@@ -52,6 +57,10 @@ export class Page {
 
 /** The network in TensorFlow.js, as its guides would write it. */
 export class TensorFlow {
+  /**
+   * @param {{kernels: number[][], width: number, lr: number, seed: number, x: number[][], y: number[],
+   *   batch: number}} about
+   */
   constructor({ kernels, width, lr, seed, x, y, batch }) {
     const model = tf.sequential();
     kernels.slice(0, -1).forEach((_, k) => {
@@ -60,8 +69,8 @@ export class TensorFlow {
       model.add(tf.layers.activation({ activation: "relu" }));
     });
     model.add(tf.layers.dense({ units: 10 }));
-    const dense = model.layers.filter((layer) => layer.getClassName() === "Dense");
-    dense.forEach((layer, k) => {
+    const dense = model.layers.filter((/** @type {any} */ layer) => layer.getClassName() === "Dense");
+    dense.forEach((/** @type {any} */ layer, /** @type {number} */ k) => {
       const [weight, ...rest] = layer.getWeights();
       layer.setWeights([tf.tensor(kernels[k], weight.shape), ...rest]);
     });

@@ -6,7 +6,9 @@
  * the next frame.
  */
 (() => {
+  /** @returns {Promise<number>} */
   const frame = () => new Promise(requestAnimationFrame);
+  /** @param {number} ms */
   const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
   /** The first task after the painting of the frame that is being made. */
   const painted = () =>
@@ -16,6 +18,7 @@
       channel.port2.postMessage(0);
     });
 
+  /** @param {HTMLElement} node @returns {Promise<void>} */
   const drawn = (node) =>
     new Promise((resolve) => {
       const observer = new MutationObserver(() => {
@@ -25,21 +28,38 @@
       observer.observe(node, { attributeFilter: ["data-renders"] });
     });
 
-  /** The slider's places, spread over its whole length. */
+  /** The slider of that name. @param {HTMLElement} node @param {string} name @returns {HTMLInputElement} */
+  const sliderOf = (node, name) => {
+    const slider = node.querySelector(`input[type=range][name="${name}"]`);
+    if (!(slider instanceof HTMLInputElement)) throw new Error(`there is no slider ${name}`);
+    return slider;
+  };
+
+  /** One of the page's own modules. @param {string} file @returns {Promise<any>} */
+  const own = (file) => {
+    const script = document.querySelector('script[src*="explorer.js"]');
+    return import(new URL(file, /** @type {HTMLScriptElement} */ (script).src).href);
+  };
+
+  /** The slider's places, spread over its whole length. @param {HTMLInputElement} slider @param {number} k */
   const place = (slider, k) => {
     const [low, high] = [Number(slider.min), Number(slider.max)];
     return low + (high - low) * ((k * 0.618) % 1);
   };
 
+  /** @param {HTMLInputElement} slider @param {number} value */
   const move = (slider, value) => {
-    slider.value = value;
+    slider.value = String(value);
     slider.dispatchEvent(new Event("input", { bubbles: true }));
   };
 
   return {
-    /** Milliseconds of each of `count` moves of a slider, as when it is dragged. */
+    /**
+     * Milliseconds of each of `count` moves of a slider, as when it is dragged.
+     * @param {HTMLElement} node @param {string} name @param {number} count
+     */
     async drag(node, name, count) {
-      const slider = node.querySelector(`input[type=range][name="${name}"]`);
+      const slider = sliderOf(node, name);
       const times = [];
       for (let k = 0; k < count + 3; k++) {
         await frame();
@@ -54,12 +74,14 @@
       return times.slice(3); // the first moves of a drag hide plotly's marks
     },
 
-    /** The same pictures, drawn by plotly.js alone, with data that is there already. */
+    /**
+     * The same pictures, drawn by plotly.js alone, with data that is there already.
+     * @param {HTMLElement} node @param {string} name @param {number} count
+     */
     async redraw(node, name, count) {
-      const slider = node.querySelector(`input[type=range][name="${name}"]`);
-      const plot = node.querySelector(".bnviz-plot");
-      const own = document.querySelector('script[src*="explorer.js"]').src;
-      const { config } = await import(new URL("plotly.js", own).href); // with another, it starts anew
+      const slider = sliderOf(node, name);
+      const plot = /** @type {PlotlyElement} */ (node.querySelector(".bnviz-plot"));
+      const { config } = await own("plotly.js"); // with another, it starts anew
       const pictures = [];
       for (let k = 0; k < 2; k++) {
         const change = drawn(node);
@@ -80,10 +102,12 @@
       return times.slice(3);
     },
 
-    /** Milliseconds from the question to the answer of the worker, without any drawing. */
+    /**
+     * Milliseconds from the question to the answer of the worker, without any drawing.
+     * @param {string} op @param {object} details @param {number} count
+     */
     async computing(op, details, count) {
-      const own = document.querySelector('script[src*="explorer.js"]').src;
-      const { ask } = await import(new URL("runtime.js", own).href);
+      const { ask } = await own("runtime.js");
       const times = [];
       for (let k = 0; k < count; k++) {
         const began = performance.now();
@@ -93,7 +117,10 @@
       return times;
     },
 
-    /** Milliseconds from the start of a frame to the painting of the next, with nothing to do. */
+    /**
+     * Milliseconds from the start of a frame to the painting of the next, with nothing to do.
+     * @param {number} count
+     */
     async empty(count) {
       const times = [];
       for (let k = 0; k < count; k++) {
@@ -106,7 +133,7 @@
       return times;
     },
 
-    /** Frames and new pictures within some seconds. */
+    /** Frames and new pictures within some seconds. @param {HTMLElement} node @param {number} seconds */
     async frames(node, seconds) {
       const gaps = [];
       const first = Number(node.dataset.renders);

@@ -8,6 +8,7 @@
  */
 
 const RARE = ["restyle", "relayout", "addTraces", "deleteTraces", "moveTraces"];
+/** @type {Record<string, new (buffer: ArrayBuffer) => ArrayBufferView>} */
 const TYPES = {
   float32: Float32Array,
   float64: Float64Array,
@@ -21,7 +22,16 @@ const TYPES = {
 const CONFIG = { displayModeBar: false };
 const PATIENCE = 60000; // milliseconds for plotly.js to arrive
 
-/** What the kernel sent, with arrays instead of bytes. @returns {any} */
+/**
+ * What anywidget hands to a view.
+ * @typedef {object} Model
+ * @property {(name: string) => any} get
+ * @property {(event: string, call: (...given: any[]) => void) => void} on
+ * @property {(event: string, call: (...given: any[]) => void) => void} off
+ * @property {(message: object) => void} send
+ */
+
+/** What the kernel sent, with arrays instead of bytes. @param {any} value @returns {any} */
 function revive(value) {
   if (value === "_undefined_") return undefined;
   if (value === null || typeof value !== "object") return value;
@@ -33,9 +43,14 @@ function revive(value) {
   return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, revive(part)]));
 }
 
-/** Ask the kernel, and wait for the answer of that name. @returns {Promise<DataView[]>} */
+/**
+ * Ask the kernel, and wait for the answer of that name.
+ * @param {Model} model @param {string} what @param {number} patience
+ * @returns {Promise<DataView<ArrayBuffer>[]>}
+ */
 function ask(model, what, patience) {
   return new Promise((resolve, reject) => {
+    /** @param {{answer?: string}} message @param {DataView<ArrayBuffer>[]} buffers */
     const answer = (message, buffers) => {
       if (message.answer !== what) return;
       model.off("msg:custom", answer);
@@ -47,7 +62,7 @@ function ask(model, what, patience) {
   });
 }
 
-/** plotly.js, one for all figures of the page. @returns {Promise<any>} */
+/** plotly.js, one for all figures of the page. @param {Model} model @returns {Promise<PlotlyLibrary>} */
 async function library(model) {
   const page = /** @type {any} */ (globalThis);
   page.bnvizPlotly ??= load(model);
@@ -59,6 +74,7 @@ async function library(model) {
   }
 }
 
+/** @param {Model} model @returns {Promise<PlotlyLibrary>} */
 async function load(model) {
   const [script] = await ask(model, "plotly", PATIENCE);
   // as a module with a `module` of its own, it leaves the page's other scripts alone
@@ -71,7 +87,10 @@ async function load(model) {
   }
 }
 
-/** ipywidgets gives sliders and lists no name for a screen reader: their label is the name. */
+/**
+ * ipywidgets gives sliders and lists no name for a screen reader: their label is the name.
+ * @param {HTMLElement} el
+ */
 function nameControls(el) {
   for (const control of el.closest(".bnviz")?.querySelectorAll(".bnviz-control") ?? []) {
     const label = control.querySelector(".bnviz-label")?.textContent;
@@ -79,14 +98,16 @@ function nameControls(el) {
   }
 }
 
+/** @param {{model: Model, el: HTMLElement}} view */
 function render({ model, el }) {
   let gone = false;
-  /** @type {any} */
+  /** @type {PlotlyLibrary | null} */
   let plotly = null;
+  /** @type {Promise<unknown>} */
   let queue = Promise.resolve();
   const plot = el.appendChild(document.createElement("div"));
 
-  /** One drawing after the other; an error must not block the next. */
+  /** One drawing after the other; an error must not block the next. @param {() => unknown} draw */
   const enqueue = (draw) => {
     queue = queue.then(() => (gone ? null : draw())).catch((error) => console.error(error));
   };
@@ -115,7 +136,7 @@ function render({ model, el }) {
 
   const rare = () => enqueue(all);
   const resized = new ResizeObserver(() => {
-    if (plotly && plot.clientWidth) enqueue(() => plotly.Plots.resize(plot));
+    if (plotly && plot.clientWidth) enqueue(() => plotly?.Plots.resize(plot));
   });
 
   plot.style.height = `${model.get("_widget_layout").height ?? 450}px`;

@@ -19,7 +19,7 @@ const idle = () =>
       : setTimeout(resolve, 300),
   );
 
-/** Call once when an element comes near the screen. */
+/** Call once when an element comes near the screen. @param {Element} node @param {string} margin @param {() => void} call */
 function whenNear(node, margin, call) {
   const observer = new IntersectionObserver(
     (entries) => {
@@ -32,16 +32,19 @@ function whenNear(node, margin, call) {
   observer.observe(node);
 }
 
-/** Draw a figure; what goes wrong is said, and can be tried again. */
+/**
+ * Draw a figure; what goes wrong is said, and can be tried again.
+ * @param {HTMLElement} node @param {Explorer | null} begun @param {number} attempt
+ */
 async function mount(node, begun = null, attempt = 0) {
   let figure = begun;
   try {
     figure ??= await described(node, attempt);
     await figure.draw();
   } catch (error) {
-    const note = node.querySelector(".bnviz-note");
+    const note = /** @type {HTMLElement} */ (node.querySelector(".bnviz-note"));
     node.dataset.state = "failed";
-    note.textContent = `This figure could not be drawn: ${error.message}. The picture shows how it begins. `;
+    note.textContent = `This figure could not be drawn: ${/** @type {Error} */ (error).message}. The picture shows how it begins. `;
     offerRetry(note, () => {
       node.dataset.state = "static";
       note.textContent = "Trying again …";
@@ -55,9 +58,10 @@ async function mount(node, begun = null, attempt = 0) {
   if (!thrifty) whenNear(node, "400px", () => idle().then(() => figure.wake()));
 }
 
-/** @returns {Promise<Explorer>} not yet drawn */
+/** @param {HTMLElement} node @param {number} attempt @returns {Promise<Explorer>} not yet drawn */
 async function described(node, attempt) {
-  const response = await get(new URL(node.dataset.spec, document.baseURI).href, attempt);
+  const address = new URL(node.dataset.spec ?? "", document.baseURI);
+  const response = await get(address.href, attempt);
   let spec;
   try {
     spec = await response.json();
@@ -65,7 +69,7 @@ async function described(node, attempt) {
     throw new Error("its description did not arrive whole");
   }
   const Kind = spec.kind === "simulation" ? Simulation : Explorer;
-  return new Kind(node, spec, new URL(node.dataset.spec, document.baseURI));
+  return new Kind(node, spec, address);
 }
 
 /** What the address asks for: the name of a figure and its values, if any. */
@@ -79,7 +83,7 @@ function asked() {
   return hash.split("?");
 }
 
-/** `#drift?lr=0.1&batch=8` puts these values into the figure and shows it. */
+/** `#drift?lr=0.1&batch=8` puts these values into the figure and shows it. @param {Explorer} figure */
 function followLink(figure) {
   const [name, query] = asked();
   if (name !== figure.spec.name || query === undefined) return;
@@ -104,7 +108,7 @@ for (const node of document.querySelectorAll("figure.bnviz[data-spec]")) {
   whenNear(node, "1200px", () => mount(/** @type {HTMLElement} */ (node)));
 }
 for (const node of document.querySelectorAll(".bnviz-stored")) {
-  whenNear(node, "1200px", () => drawStored(node));
+  whenNear(node, "1200px", () => drawStored(/** @type {HTMLElement} */ (node)));
 }
 // light and dark follow the page's switch
 new MutationObserver(() => figures.forEach((figure) => figure.rest())).observe(

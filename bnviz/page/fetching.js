@@ -18,7 +18,7 @@ export async function get(url, attempt = 0) {
   return response;
 }
 
-/** Another address for the same file, past a copy that a browser kept. */
+/** Another address for the same file, past a copy that a browser kept. @param {string} url @param {number} attempt */
 export const anew = (url, attempt) => (attempt ? `${url}?again=${attempt}` : url);
 
 /**
@@ -36,10 +36,12 @@ export async function getBytes(url, attempt = 0, progress = null) {
   }
 }
 
+/** @param {Response} response @param {((loaded: number, total: number) => void) | null} progress */
 async function read(response, progress) {
   const total = Number(response.headers.get("content-length")) || 0;
   const chunks = [];
   let loaded = 0;
+  if (!response.body) throw new Error("an answer without a body");
   const reader = response.body.getReader();
   for (;;) {
     const { done, value } = await reader.read();
@@ -51,6 +53,7 @@ async function read(response, progress) {
   return new Blob(chunks);
 }
 
+/** @param {Blob} blob */
 async function unpack(blob) {
   const head = new Uint8Array(await blob.slice(0, 2).arrayBuffer());
   if (head[0] !== 0x1f || head[1] !== 0x8b) return blob.arrayBuffer(); // the server unpacked it

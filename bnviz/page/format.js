@@ -9,13 +9,15 @@ export function formatNumber(value, spec) {
   const match = /^(?:\.(\d+))?([feg%d])$/.exec(spec);
   if (!match) return String(value);
   const digits = Number(match[1] ?? 6);
-  const text = {
+  /** @type {Record<string, () => string>} */
+  const written = {
     f: () => fixed(value, digits),
     d: () => fixed(value, 0),
     "%": () => `${fixed(100 * value, digits)}%`,
     e: () => exponential(value, digits),
     g: () => general(value, digits),
-  }[match[2]]();
+  };
+  const text = written[match[2]]();
   return text.replace(/^-(0(?:\.0*)?%?)$/, "$1");
 }
 
@@ -41,7 +43,10 @@ function exponential(value, digits) {
   return text.replace(/e([+-])(\d)$/, "e$10$2");
 }
 
-/** Was exactly half a digit rounded up to an odd one? `long` shows 40 more digits, all there are. */
+/**
+ * Was exactly half a digit rounded up to an odd one? `long` shows 40 more digits, all there are.
+ * @param {string} text @param {string} long
+ */
 function isOddTie(text, long) {
   return /^50*$/.test(long.slice(-40)) && Number(text[text.length - 1]) % 2 === 1;
 }

@@ -6,10 +6,26 @@
  */
 import { channels, symbol } from "./symbols.js";
 
+/** @typedef {[number, number]} Point in pixels; NaN where there is nothing to draw */
+/** @typedef {(value: any) => number} Axis from value to pixel */
+/** @typedef {{x: Axis, y: Axis, left: number, top: number, width: number, height: number}} Axes */
+/** @typedef {ArrayLike<number | null>[]} Table row by row */
+/**
+ * @callback Draw
+ * @param {CanvasRenderingContext2D} context
+ * @param {PlotlyTrace} data
+ * @param {PlotlyFullTrace} full
+ * @param {Axes} axes
+ * @param {PlotlyFullLayout} layout
+ * @param {PlotlyTrace} [below] the trace before it, as (data, axes)
+ * @returns {void}
+ */
+
 const FILLS = new Set(["none", "tozerox", "tozeroy", "tonexty", "tonextx", "toself"]);
+/** @type {Record<string, number[]>} */
 const DASHES = { dot: [1, 1], dash: [3, 3] };
 
-/** @param {any} full a trace as plotly has filled it in */
+/** @param {PlotlyFullTrace} full */
 export function known(full) {
   if (full.type === "bar") return typeof full.marker.color === "string" || full.visible !== true;
   if (full.type === "heatmap") return !full.coloraxis;
@@ -17,8 +33,8 @@ export function known(full) {
   return full.visible !== true || (FILLS.has(full.fill ?? "none") && !full.mode.includes("text"));
 }
 
-/** @param {CanvasRenderingContext2D} context @param {any} below the trace before it, as (data, axes) */
-export function scatter(context, data, full, axes, layout, below) {
+/** @type {Draw} */
+export function scatter(context, data, full, axes, _layout, below) {
   const points = pixels(data, axes);
   if (full.fill && full.fill !== "none") {
     context.fillStyle = full.fillcolor;
@@ -36,19 +52,21 @@ export function scatter(context, data, full, axes, layout, below) {
   if (full.mode.includes("markers")) markers(context, data, full, points);
 }
 
-/** @returns {[number, number][]} NaN where there is nothing to draw */
+/** @param {PlotlyTrace} data @param {Axes} axes @returns {Point[]} */
 function pixels(data, axes) {
   const n = Math.min(data.x.length, data.y.length);
   return Array.from({ length: n }, (_, i) => [place(axes.x, data.x[i]), place(axes.y, data.y[i])]);
 }
 
-/** null means nothing here; plotly's axes would take it for 0. */
+/** null means nothing here; plotly's axes would take it for 0. @param {Axis} axis @param {any} value */
 function place(axis, value) {
   return value === null || value === undefined ? NaN : axis(value);
 }
 
+/** @param {Point} point */
 const drawn = ([x, y]) => Number.isFinite(x) && Number.isFinite(y);
 
+/** @param {Point[]} points */
 function polyline(points) {
   const path = new Path2D();
   let pen = false;
@@ -63,10 +81,12 @@ function polyline(points) {
   return path;
 }
 
+/** @param {string} fill @param {Point[]} points @param {Axes} axes @param {PlotlyTrace} [below] */
 function area(fill, points, axes, below) {
   const edge = points.filter(drawn);
   if (!edge.length) return new Path2D();
   const [first, last] = [edge[0], edge[edge.length - 1]];
+  /** @type {Point[]} */
   let back = [];
   if (fill === "tozerox") back = [[axes.x(0), last[1]], [axes.x(0), first[1]]];
   else if (fill.startsWith("tonext") && below) back = pixels(below, axes).filter(drawn).reverse();
@@ -74,9 +94,14 @@ function area(fill, points, axes, below) {
   return polyline([...edge, ...back]);
 }
 
+/**
+ * @param {CanvasRenderingContext2D} context @param {PlotlyTrace} data
+ * @param {PlotlyFullTrace} full @param {Point[]} points
+ */
 function markers(context, data, full, points) {
   const { size, color, symbol: name, opacity } = full.marker;
   const given = data.marker ?? {};
+  /** @template T @param {T} whole @param {any} list @param {number} i @returns {T} */
   const at = (whole, list, i) => (typeof list === "object" && list ? list[i] : whole);
   const hollow = typeof name === "string" && name.endsWith("-open");
   context.globalAlpha *= opacity ?? 1;
@@ -95,6 +120,7 @@ function markers(context, data, full, points) {
   });
 }
 
+/** @type {Draw} */
 export function bar(context, data, full, axes) {
   context.fillStyle = full.marker.color;
   context.globalAlpha *= full.marker.opacity ?? 1;
@@ -116,6 +142,7 @@ const scratch = document.createElement("canvas");
 /** @type {Map<string, Uint32Array>} */
 const palettes = new Map();
 
+/** @type {Draw} */
 export function heatmap(context, data, full, axes, layout) {
   const [columns, rows] = [data.z[0]?.length ?? 0, data.z.length];
   if (!columns || !rows) return;
@@ -123,13 +150,16 @@ export function heatmap(context, data, full, axes, layout) {
   const [bottom, top] = edges(data.y, rows, axes.y);
   scratch.width = columns;
   scratch.height = rows;
-  scratch.getContext("2d").putImageData(coloured(data.z, full, top > bottom), 0, 0);
+  /** @type {CanvasRenderingContext2D} */ (scratch.getContext("2d")).putImageData(coloured(data.z, full, top > bottom), 0, 0);
   context.imageSmoothingEnabled = false;
   context.drawImage(scratch, left, Math.min(top, bottom), right - left, Math.abs(bottom - top));
   if (full.texttemplate) numbers(context, data, full, axes, layout, [left, right, bottom, top]);
 }
 
-/** Outer edges of equally wide cells, in pixels; a count stands for its middle 0, 1, 2, ... */
+/**
+ * Outer edges of equally wide cells, in pixels; a count stands for its middle 0, 1, 2, ...
+ * @param {any} centres @param {number} n @param {Axis} axis @returns {Point}
+ */
 function edges(centres, n, axis) {
   const c = centres?.length && typeof centres[0] !== "string" ? centres : [0, n - 1];
   const [first, last] = [c[0], c[c.length - 1]];
@@ -137,7 +167,10 @@ function edges(centres, n, axis) {
   return [axis(first - half), axis(last + half)];
 }
 
-/** One pixel for each cell; plotly's first row is at the bottom, unless the axis is upside down. */
+/**
+ * One pixel for each cell; plotly's first row is at the bottom, unless the axis is upside down.
+ * @param {Table} z @param {PlotlyFullTrace} full @param {boolean} flipped
+ */
 function coloured(z, full, flipped) {
   const [rows, columns] = [z.length, z[0].length];
   const colours = palette(full.colorscale);
@@ -155,10 +188,14 @@ function coloured(z, full, flipped) {
   return image;
 }
 
-/** The numbers in the cells, for templates such as "%{z:.2f}", to the pixel where plotly puts them. */
+/**
+ * The numbers in the cells, for templates such as "%{z:.2f}", to the pixel where plotly puts them.
+ * @param {CanvasRenderingContext2D} context @param {PlotlyTrace} data @param {PlotlyFullTrace} full
+ * @param {Axes} axes @param {PlotlyFullLayout} layout @param {[number, number, number, number]} box
+ */
 function numbers(context, data, full, axes, layout, [left, right, bottom, top]) {
   const [rows, columns] = [data.z.length, data.z[0].length];
-  const digits = Number(/%\{z:\.(\d)f\}/.exec(full.texttemplate)?.[1] ?? 2);
+  const digits = Number(/%\{z:\.(\d)f\}/.exec(full.texttemplate ?? "")?.[1] ?? 2);
   const { size, family, color } = full.textfont;
   context.font = `${size}px ${family}`;
   context.fillStyle = color && color !== "auto" ? color : layout.font.color;
@@ -177,11 +214,12 @@ function numbers(context, data, full, axes, layout, [left, right, bottom, top]) 
   }
 }
 
-/** 256 colours of a scale of CSS colours, as pixels. */
+/** 256 colours of a scale of CSS colours, as pixels. @param {[number, string][]} scale */
 function palette(scale) {
   const key = JSON.stringify(scale);
   const made = palettes.get(key);
   if (made) return made;
+  /** @type {[number, number[]][]} */
   const stops = scale.map(([at, colour]) => [at, channels(colour)]);
   const bytes = new Uint8ClampedArray(1024);
   for (let level = 0; level < 256; level++) {

@@ -9,32 +9,34 @@
 
 import { bar, heatmap, known, scatter } from "./marks.js";
 
+/** @type {Record<string, import("./marks.js").Draw>} */
 const DRAW = { bar, heatmap, scatter };
 
-/** @param {any} gd a plotly element @returns {boolean} */
+/** @param {PlotlyElement} gd @returns {boolean} */
 export function supports(gd) {
   return gd._fullData.every(known);
 }
 
 export class Painter {
-  /** @param {any} gd a plotly element that has been drawn */
+  /** @param {PlotlyElement} gd that has been drawn */
   constructor(gd) {
     this.gd = gd;
     this.canvas = document.createElement("canvas");
     this.canvas.className = "bnviz-marks";
+    this.context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
+    this.ratio = 1;
     this.canvas.setAttribute("aria-hidden", "true");
-    /** @type {any[]} what plotly knows of each trace, colours and widths included */
+    /** @type {(PlotlyFullTrace | undefined)[]} what plotly knows of each trace, colours and widths included */
     this.styles = gd._fullData.map((full) => (full.visible === true ? full : undefined));
   }
 
   /** Show the data of the figure as it is now, and hide plotly's own marks. */
   paint() {
     this.place();
-    const context = this.canvas.getContext("2d");
-    const ratio = this.ratio;
+    const { context, ratio } = this;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    /** @type {Map<string, any>} the curve before, which a fill may reach down to */
+    /** @type {Map<string, PlotlyTrace>} the curve before, which a fill may reach down to */
     const below = new Map();
     this.gd._fullData.forEach((newest, k) => {
       if (newest.visible === true) this.styles[k] = newest; // plotly forgets those of empty traces
@@ -57,7 +59,7 @@ export class Painter {
   /** Give the stage back to plotly. */
   clear() {
     this.gd.classList.remove("bnviz-hot");
-    this.canvas.getContext("2d").clearRect(0, 0, this.canvas.width, this.canvas.height);
+    this.context.clearRect(0, 0, this.canvas.width, this.canvas.height);
   }
 
   /** Put the canvas between plotly's marks and its labels, at the size of the figure. */
@@ -76,7 +78,10 @@ export class Painter {
     }
   }
 
-  /** The two axes of a trace as functions from value to pixel, and the box they span. */
+  /**
+   * The two axes of a trace as functions from value to pixel, and the box they span.
+   * @param {PlotlyFullTrace} full @returns {import("./marks.js").Axes}
+   */
   axes(full) {
     const layout = this.gd._fullLayout;
     const x = layout[full.xaxis.replace("x", "xaxis")];

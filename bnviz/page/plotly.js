@@ -3,11 +3,11 @@
 
 import { anew } from "./fetching.js";
 
-/** @type {Promise<any> | null} */
+/** @type {Promise<PlotlyLibrary> | null} */
 let loading = null;
 let attempt = 0;
 
-/** @param {string} url @returns {Promise<any>} the Plotly object */
+/** @param {string} url @returns {Promise<PlotlyLibrary>} */
 export function plotly(url) {
   loading ??= new Promise((resolve, reject) => {
     const script = document.createElement("script");

@@ -4,13 +4,13 @@ import { config, plotly, templateNow } from "./plotly.js";
 
 /** @param {HTMLElement} node whose data-plotly is the address of plotly.js */
 export async function drawStored(node) {
-  const { figure, templates } = JSON.parse(node.querySelector("script").textContent);
+  const { figure, templates } = JSON.parse(node.querySelector("script")?.textContent ?? "");
   if (!figure.layout.height) figure.layout.height = 360;
   const plot = document.createElement("div");
   plot.className = "bnviz-plot";
   plot.style.height = `${figure.layout.height}px`;
   try {
-    const library = await plotly(new URL(node.dataset.plotly, document.baseURI).href);
+    const library = await plotly(new URL(node.dataset.plotly ?? "", document.baseURI).href);
     const draw = () =>
       library.react(plot, figure.data, { ...figure.layout, template: templateNow(templates), autosize: true }, config);
     node.append(plot);

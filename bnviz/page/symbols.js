@@ -28,12 +28,16 @@ export function symbol(name, [x, y], size) {
   return path;
 }
 
+/** @param {Path2D} path @param {number[][]} corners */
 function polygon(path, corners) {
   corners.forEach(([x, y], k) => (k ? path.lineTo(x, y) : path.moveTo(x, y)));
   path.closePath();
 }
 
-/** A fat x: the outline of two crossed bars. */
+/**
+ * A fat x: the outline of two crossed bars.
+ * @param {Path2D} path @param {number} x @param {number} y @param {number} r
+ */
 function cross(path, x, y, r) {
   const [a, b] = [r, 0.45 * r];
   const outline = [[-a, -b], [-b, -a], [0, -a + b], [b, -a], [a, -b], [a - b, 0], [a, b], [b, a]];

@@ -8,6 +8,7 @@ import { config } from "./plotly.js";
 export function more(figure) {
   const menu = element("details", { className: "bnviz-more" }, element("summary", {}, "More"));
   const list = element("div", { className: "bnviz-menu" });
+  /** @param {string} name @param {string} text @param {string} title @param {(button: HTMLButtonElement) => void} act */
   const entry = (name, text, title, act) => {
     const button = element("button", { type: "button", name, title }, text);
     button.addEventListener("click", () => act(button));
@@ -26,7 +27,7 @@ export function more(figure) {
     const inside = menu.contains(/** @type {Node} */ (event.target));
     if (event.isTrusted && !inside) menu.open = false; // a download is clicked by a script
   });
-  menu.addEventListener("keydown", (event) => {
+  menu.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
     if (event.key !== "Escape" || !menu.open) return;
     menu.open = false;
     menu.querySelector("summary").focus();
@@ -34,6 +35,7 @@ export function more(figure) {
   return menu;
 }
 
+/** @param {import("./figure.js").Explorer} figure @param {HTMLButtonElement} button */
 async function copyLink(figure, button) {
   const query = new URLSearchParams(figure.state()).toString();
   const link = `${location.href.split("#")[0]}#${figure.spec.name}?${query}`;
@@ -46,12 +48,15 @@ async function copyLink(figure, button) {
   }
 }
 
-/** The picture as it is now, on the page's own background, twice as sharp as on the screen. */
+/**
+ * The picture as it is now, on the page's own background, twice as sharp as on the screen.
+ * @param {import("./figure.js").Explorer} figure
+ */
 async function savePicture(figure) {
   await figure.rest();
   const { clientWidth: width, clientHeight: height } = figure.plot;
   const layout = { ...figure.plot.layout, paper_bgcolor: background() };
-  await figure.plotly.downloadImage(
+  await figure.plotly?.downloadImage(
     { data: figure.plot.data, layout: figure.layout(layout), config },
     { format: "png", scale: 2, width, height, filename: `${figure.spec.name}` },
   );
@@ -59,7 +64,10 @@ async function savePicture(figure) {
 
 const background = () => getComputedStyle(document.body).backgroundColor;
 
-/** The figure fills the screen, its drawing what the controls leave. */
+/**
+ * The figure fills the screen, its drawing what the controls leave.
+ * @param {import("./figure.js").Explorer} figure
+ */
 async function fullScreen(figure) {
   if (document.fullscreenElement) {
     await document.exitFullscreen();
@@ -76,7 +84,10 @@ async function fullScreen(figure) {
   await figure.node.requestFullscreen();
 }
 
-/** The module that holds the figure's functions, highlighted when the book was built. */
+/**
+ * The module that holds the figure's functions, highlighted when the book was built.
+ * @param {import("./figure.js").Explorer} figure
+ */
 async function showCode(figure) {
   const dialog = element("dialog", { className: "bnviz-code" });
   const close = element("button", { type: "button", name: "close" }, "Close");
@@ -92,6 +103,6 @@ async function showCode(figure) {
     const response = await get(figure.address(url));
     body.innerHTML = await response.text(); // made by the build from the package's own source
   } catch (error) {
-    body.textContent = `The code could not be loaded (${error.message}). It stands in ${path}.`;
+    body.textContent = `The code could not be loaded (${/** @type {Error} */ (error).message}). It stands in ${path}.`;
   }
 }
