@@ -2,8 +2,10 @@
 
 import bisect
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 __all__ = [
     "LARGEST_SEED",
@@ -17,10 +19,24 @@ __all__ = [
     "control_to_dict",
 ]
 
-_SCALES = {
-    "linear": (lambda v: v, lambda p: p),
-    "log10": (math.log10, lambda p: 10.0**p),
-    "log2": (math.log2, lambda p: 2.0**p),
+
+def _same(value: float) -> float:
+    return value
+
+
+def _power_of_ten(position: float) -> float:
+    return 10.0**position
+
+
+def _power_of_two(position: float) -> float:
+    return 2.0**position
+
+
+# from a value to its position, and back
+_SCALES: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] = {
+    "linear": (_same, _same),
+    "log10": (math.log10, _power_of_ten),
+    "log2": (math.log2, _power_of_two),
 }
 
 
@@ -125,7 +141,7 @@ class Slider:
         k = round((position - self.position(self.min)) / self.step)
         return self.stops[min(max(k, 0), len(self.stops) - 1)]
 
-    def number(self, value: float) -> float:
+    def number(self, value: object) -> float:
         """Check one value and give it back as the number that `compute` gets.
 
         Raises:
@@ -161,9 +177,9 @@ class Choice:
         object.__setattr__(self, "options", tuple(self.options))
         self.number(self.value)
 
-    def number(self, value: str) -> float:
+    def number(self, value: object) -> float:
         """Index of an option. Raises ValueError for one that does not exist."""
-        if value not in self.options:
+        if not isinstance(value, str) or value not in self.options:
             raise ValueError(f"{self.name} = {value!r} is unknown; choose from {self.options}")
         return float(self.options.index(value))
 
@@ -182,7 +198,7 @@ class Toggle:
     restart: bool = False
     kind: str = "toggle"
 
-    def number(self, value: bool) -> float:
+    def number(self, value: object) -> float:
         """1.0 or 0.0. Raises TypeError for anything but True and False."""
         if not isinstance(value, bool):
             raise TypeError(f"{self.name} takes True or False, got {value!r}")
@@ -206,17 +222,17 @@ SPEEDS = (
 LARGEST_SEED = 9999  # seeds are whole numbers from 0 on; four digits fit into a link and a field
 
 Control = Slider | Choice | Toggle
-_KINDS = {"slider": Slider, "choice": Choice, "toggle": Toggle}
+_KINDS: dict[str, Callable[..., Control]] = {"slider": Slider, "choice": Choice, "toggle": Toggle}
 
 
-def control_from_dict(data: dict) -> Control:
+def control_from_dict(data: dict[str, Any]) -> Control:
     """The inverse of `dataclasses.asdict` on a control. Raises ValueError for an unknown kind."""
     if data.get("kind") not in _KINDS:
         raise ValueError(f"unknown control kind {data.get('kind')!r}; known: {tuple(_KINDS)}")
     return _KINDS[data["kind"]](**{name: v for name, v in data.items() if name != "stops"})
 
 
-def control_to_dict(control: Control) -> dict:
+def control_to_dict(control: Control) -> dict[str, Any]:
     """A control as plain JSON-able data; a slider with its stops, which no host rounds anew."""
     data = asdict(control)
     if isinstance(control, Slider):

@@ -6,8 +6,10 @@ short run with seed 0.
 
 import copy
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bnviz.figure.explorer import Binding, Explorer, Simulation
@@ -26,19 +28,19 @@ class Drawing:
         observed: of a Simulation, the outputs that come only every `every` steps.
     """
 
-    figure: dict
+    figure: dict[str, Any]
     readout: str
     step: int = 0
-    observed: list[str] = field(default_factory=list)
+    observed: list[str] = field(default_factory=list[str])
 
 
 def apply(
-    figure: dict,
+    figure: dict[str, Any],
     bindings: tuple[Binding, ...],
     outputs: dict[str, Tensor],
     collected: Histories | None = None,
     places: Places | None = None,
-) -> dict:
+) -> dict[str, Any]:
     """A copy of a figure in which the bound attributes hold the outputs, as plain lists.
 
     Args:
@@ -86,7 +88,9 @@ def _first_of_simulation(simulation: Simulation) -> Drawing:
     return Drawing(figure, simulation.say(numbers, run.outputs), run.number, list(run.observed))
 
 
-def _stretch_time(layout: dict, traces: dict[str, dict], collected: Histories) -> None:
+def _stretch_time(
+    layout: dict[str, Any], traces: dict[str, dict[str, Any]], collected: Histories
+) -> None:
     if not collected:
         return
     finest = min(h.every for h in collected.values())
@@ -96,9 +100,11 @@ def _stretch_time(layout: dict, traces: dict[str, dict], collected: Histories) -
         layout.setdefault(axis, {})["range"] = [0, extent]
 
 
-def _plain(value: Tensor | np.ndarray):
+def _plain(value: Tensor | NDArray[Any]) -> Any:
     """Nested lists of numbers; None for what is not finite."""
     array = np.asarray(value)
     if np.iscomplexobj(array):
         raise TypeError(f"an output is {array.dtype}: bind its real or its imaginary part")
-    return np.where(np.isfinite(array), array.astype(object), None).tolist()
+    plain = array.astype(object)
+    plain[~np.isfinite(array)] = None
+    return plain.tolist()

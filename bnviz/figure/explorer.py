@@ -9,6 +9,7 @@ import re
 import string
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -90,7 +91,7 @@ class Explorer:
     caption: str
     controls: tuple[Control, ...]
     compute: Callable[..., dict[str, Tensor]] | None = field(compare=False, repr=False)
-    figure: dict = field(repr=False)
+    figure: dict[str, Any] = field(repr=False)
     bindings: tuple[Binding, ...] = field(repr=False)
     readout: str = field(repr=False)
 
@@ -130,7 +131,14 @@ class Explorer:
         return {name: torch.tensor(v) for name, v in self.numbers(values).items()}
 
     def outputs(self, **values: float | str | bool) -> dict[str, Tensor]:
-        """Compute in PyTorch for the given control values. Raises as `numbers` does."""
+        """Compute in PyTorch for the given control values.
+
+        Raises as `numbers` does, and TypeError where there is no function.
+        """
+        if self.compute is None:
+            raise TypeError(
+                f"{self.name} has no function `compute`; a Simulation has steps instead"
+            )
         with torch.no_grad():
             return self.compute(**self.tensors(values))
 
@@ -147,7 +155,7 @@ class Explorer:
         """The readout for these control numbers and outputs."""
         return _Readout().format(self.readout, **{**values, **outputs})
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Everything but the function, as JSON-able data."""
         return {
             "kind": type(self).__name__.lower(),
@@ -163,12 +171,19 @@ class Explorer:
         }
 
     @classmethod
-    def from_dict(cls, data: dict, **functions: Callable) -> "Explorer":
+    def from_dict(cls, data: dict[str, Any], **functions: Callable[..., Any] | None) -> Self:
         """The inverse of `to_dict`; the functions are handed in by their field names."""
-        fields = {k: v for k, v in data.items() if k not in ("kind", "speeds", "seed")}
+        fields: dict[str, Any] = {
+            k: v for k, v in data.items() if k not in ("kind", "speeds", "seed")
+        }
         fields["controls"] = tuple(control_from_dict(c) for c in data["controls"])
         fields["bindings"] = tuple(Binding(**b) for b in data["bindings"])
-        return cls(**{"compute": None, **fields, **functions})
+        everything: dict[str, Any] = {"compute": None, **fields, **functions}
+        return cls(**everything)
+
+
+def _absent(*_args: object, **_controls: object) -> Any:
+    raise TypeError("this Simulation came without its functions; hand them to `from_dict`")
 
 
 @dataclass(frozen=True)
@@ -190,11 +205,9 @@ class Simulation(Explorer):
         preview: steps of the run with start values that a page shows before anybody presses Play.
     """
 
-    initial: Callable[..., dict[str, Tensor]] | None = field(
-        compare=False, repr=False, default=None
-    )
-    step: Callable[..., tuple[dict[str, Tensor], dict[str, Tensor]]] | None = field(
-        compare=False, repr=False, default=None
+    initial: Callable[..., dict[str, Tensor]] = field(compare=False, repr=False, default=_absent)
+    step: Callable[..., tuple[dict[str, Tensor], dict[str, Tensor]]] = field(
+        compare=False, repr=False, default=_absent
     )
     observe: Callable[..., dict[str, Tensor]] | None = field(
         compare=False, repr=False, default=None
@@ -202,10 +215,10 @@ class Simulation(Explorer):
     rows: int = 1
     every: int = 10
     history: int = 240
-    watch: dict[str, str] = field(default_factory=dict)
+    watch: dict[str, str] = field(default_factory=dict[str, str])
     preview: int = 0
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Everything but the functions, as JSON-able data."""
         own = ("rows", "every", "history", "watch", "preview")
         run = {
@@ -266,5 +279,5 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 class _Readout(string.Formatter):
     """Fill a readout from numbers and tensors."""
 
-    def format_field(self, value, spec: str) -> str:
-        return typeset(readable(float(value), spec))
+    def format_field(self, value: Any, format_spec: str) -> str:
+        return typeset(readable(float(value), format_spec))

@@ -11,7 +11,7 @@ First drawings, the kernel and the tests stand on this class; `page/run.js` is i
 `tests/test_hosts.py` drives both through the same events.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from copy import copy
 
@@ -30,7 +30,7 @@ Histories = dict[Binding, History]
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread() -> Generator[None]:
     """Compute on one thread: with tensors this small, several only wait for each other."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

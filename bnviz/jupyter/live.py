@@ -106,7 +106,7 @@ class LiveFigure:
         return figure_text(self.explorer)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
-        bundle = {
+        bundle: dict[str, object] = {
             "text/plain": figure_text(self.explorer),
             "text/html": figure_html(self.explorer, self._given),
         }
@@ -137,7 +137,8 @@ class LiveFigure:
         self.widget.add_class("bnviz")
         self.widget._view_count = 0  # from now on ipywidgets counts the views
         self.widget.observe(self._views_changed, "_view_count")
-        self.widget.comm.on_close(lambda message: self.close())
+        if self.widget.comm is not None:  # outside a kernel there is nobody to tell
+            self.widget.comm.on_close(lambda message: self.close())
 
     def _tools(self) -> list[widgets.Widget]:
         """What stands between title and controls."""

@@ -2,10 +2,12 @@
 
 from html import escape
 from time import perf_counter
+from typing import cast
 
 import ipywidgets as widgets
 
 from bnviz.figure.controls import LARGEST_SEED, SPEEDS
+from bnviz.figure.explorer import Simulation
 from bnviz.figure.run import Run
 from bnviz.jupyter.live import LiveFigure, Values
 from bnviz.jupyter.turns import in_turn
@@ -117,7 +119,7 @@ class LiveSimulation(LiveFigure):
     def _restart(self, values: Values, seed: int) -> None:
         """A run from step 0; if that raises, the old one stays."""
         tensors = self.explorer.tensors(values)
-        self._run = Run(self.explorer, seed, tensors)
+        self._run = Run(cast(Simulation, self.explorer), seed, tensors)
         self._values, self._tensors, self._outputs = values, tensors, self._run.outputs
 
     @in_turn
@@ -189,7 +191,7 @@ class LiveSimulation(LiveFigure):
         return bool(new)
 
     def _until_next_step(self) -> float:
-        rate = _RATES[self._transport.speed.value]
+        rate = _RATES[str(self._transport.speed.value)]
         if rate is None or not self._playing:
             return 0
         now = perf_counter()

@@ -1,6 +1,6 @@
 """The controls of an Explorer and the buttons of a Simulation as ipywidgets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from html import escape
 
 import ipywidgets as widgets
@@ -73,7 +73,7 @@ class _ChoiceItem:
 
     @property
     def value(self) -> str:
-        return self.input.value
+        return str(self.input.value)
 
     def show(self, value: str) -> None:
         self.input.value = value
@@ -140,7 +140,7 @@ class Panel:
         )
 
     @in_turn
-    def show(self, values: dict[str, object]) -> None:
+    def show(self, values: Mapping[str, object]) -> None:
         """Put the named controls where their values are, without telling anybody."""
         self._quiet = True
         try:
