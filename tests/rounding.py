@@ -1,9 +1,9 @@
 """How far two right computations may differ: by rounding, and by nothing else.
 
-A sum of n numbers in a format of precision eps is off by at most n * eps / 2 * (|x_1| + ... + |x_n|),
-in whatever order it is taken (Higham, "Accuracy and Stability of Numerical Algorithms", section 4.2).
-Another processor takes another order, or keeps a product exact on its way into a sum; so two results
-differ by at most twice that. A mean, and a product of few factors, count likewise.
+A sum of n numbers in a format of precision eps is off by at most n * eps / 2 * (|x_1| + ... +
+|x_n|), whatever its order (Higham, "Accuracy and Stability of Numerical Algorithms", section 4.2).
+Another processor takes another order, or keeps a product exact on its way into a sum; so two
+results differ by at most twice that. A mean, and a product of few factors, count likewise.
 """
 
 import numpy as np

@@ -10,7 +10,7 @@ BN maps all values of such a batch to beta - gamma and beta + gamma, which lie O
 shows single samples gets 1e-2 there.
 
 A step of training may also differ by what it makes of one rounding error per term of its longest
-sum. Adam needs that: it divides by |gradient| + 1e-4, which at a learning rate of 10 makes 5000 of 1.
+sum. Adam needs that: dividing by |gradient| + 1e-4, at a learning rate of 10 it makes 5000 of 1.
 """
 
 import itertools
