@@ -8,6 +8,9 @@ Corners, where every control stands at an end, get 1e-3 in place of 1e-5, and hi
 by a bin: there, batches of two have next to no variance to divide by, which amplifies rounding, and
 BN maps all values of such a batch to beta - gamma and beta + gamma, which lie ON bin edges. What
 shows single samples gets 1e-2 there.
+
+A step of training may also differ by what it makes of one rounding error per term of its longest
+sum. Adam needs that: dividing by |gradient| + 1e-4, at a learning rate of 10 it makes 5000 of 1.
 """
 
 import itertools
@@ -124,9 +127,17 @@ def _points(control) -> tuple:
 
 
 def assert_agree(
-    ours: dict[str, torch.Tensor], theirs: dict[str, np.ndarray], numbers: dict, corner=False
+    ours: dict[str, torch.Tensor],
+    theirs: dict[str, np.ndarray],
+    numbers: dict,
+    corner=False,
+    rounding: float = 0.0,
 ) -> None:
-    """All outputs of two hosts agree, as this module's docstring says."""
+    """All outputs of two hosts agree, as this module's docstring says.
+
+    Args:
+        rounding: by how much the next state may differ besides.
+    """
     assert list(ours) == list(theirs)
     batch = float(numbers.get("batch", 256))
     corner = corner or batch == 2
@@ -134,7 +145,8 @@ def assert_agree(
         a, b = tensor.numpy(), theirs[name]
         assert a.shape == b.shape, name
         coarse = 10 * AT_CORNERS if name.endswith(SAMPLES) else AT_CORNERS
-        wrong = differing(a, b, coarse if corner else TOLERANCE)
+        slack = rounding if name == "next_state" else 0.0
+        wrong = differing(a, b, coarse if corner else TOLERANCE, slack)
         if name.endswith(SHARES):
             np.testing.assert_allclose(b, a, atol=2.5 / batch, err_msg=name)
         elif name.endswith(ROWS):
@@ -144,12 +156,14 @@ def assert_agree(
             assert not wrong.any(), f"{name} at {numbers}: {a[wrong][:5]} is not {b[wrong][:5]}"
 
 
-def differing(a: np.ndarray, b: np.ndarray, tolerance: float = TOLERANCE) -> np.ndarray:
+def differing(
+    a: np.ndarray, b: np.ndarray, tolerance: float = TOLERANCE, slack: float = 0.0
+) -> np.ndarray:
     """Where two arrays differ by more than the tolerance."""
     finite = np.isfinite(a) & np.isfinite(b)
     largest = np.abs(a[finite]).max(initial=0.0)
     with np.errstate(invalid="ignore", over="ignore"):
-        near = np.abs(a - b) <= TOLERANCE + tolerance * largest
+        near = np.abs(a - b) <= TOLERANCE + tolerance * largest + slack
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     return ~np.where(finite, near, same)
 
