@@ -18,8 +18,8 @@ def examples(count: int) -> int:
     return count * _TIMES
 
 
-steady = settings(derandomize=True, max_examples=examples(60))
-few = settings(derandomize=True, max_examples=examples(25))
+steady = settings(derandomize=True, max_examples=examples(12))
+few = settings(derandomize=True, max_examples=examples(5))
 
 DTYPES = st.sampled_from([np.float64, np.float32, np.float16, np.int64, np.bool_, np.complex128])
 SHAPES = array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=4)

@@ -14,7 +14,7 @@ from bnviz.maths import batchnorm, gradcheck
 from bnviz.maths.batchnorm import RunningStats, backward, batch_statistics, forward, infer
 from tests.fuzzing import examples
 
-quick = settings(derandomize=True, deadline=None, max_examples=examples(30))
+quick = settings(derandomize=True, deadline=None, max_examples=examples(6))
 SHAPES = [(64, 16), (2, 3), (16, 4, 5, 3), (1, 2, 3, 3)]
 ESTIMATORS = ["exponential", "cumulative", "population"]
 both_dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])

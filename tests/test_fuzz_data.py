@@ -23,7 +23,7 @@ NUMBER = st.one_of(st.floats(-9, 9), JUNK)
 CLOUDS = {"n": 3, "seed": 1, "distance": 2.0, "correlation": 0.5, "scale": 1.0}
 
 
-@settings(steady, max_examples=examples(150))
+@settings(steady, max_examples=examples(30))
 @given(st.sampled_from(list(CLOUDS)), st.one_of(st.integers(-2, 5), NUMBER, st.integers(0, 2**33)))
 def test_clouds_of_anything(name, value):
     if name == "n" and type(value) is int and value > 99:

@@ -86,7 +86,7 @@ def test_what_may_be_blank_is_not_said(name):
 def test_a_figure_computes_numbers_at_any_setting(name):
     explorer = explorers.get(name)
 
-    @settings(derandomize=True, max_examples=examples(15 if name in DEAR else 40))
+    @settings(derandomize=True, max_examples=examples(3 if name in DEAR else 8))
     @given(settings_of(explorer))
     def at_any_setting(values):
         outputs = explorer.outputs(**values)
@@ -102,7 +102,7 @@ def test_a_figure_computes_numbers_at_any_setting(name):
 def test_a_training_gives_numbers_at_any_setting_until_it_diverges(name):
     simulation = explorers.get(name)
 
-    @settings(derandomize=True, max_examples=examples(20))
+    @settings(derandomize=True, max_examples=examples(4))
     @given(settings_of(simulation), st.integers(0, 2**20))
     def at_any_setting(values, seed):
         controls, shuffler = simulation.tensors(values), Shuffler(simulation.rows, seed)

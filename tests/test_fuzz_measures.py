@@ -150,7 +150,7 @@ def test_a_shuffler_of_anything(arguments, sizes):
 HISTOGRAM = {"v": torch.ones(2, 3), "low": -2.0, "high": 3.0, "bins": 4}
 
 
-@settings(steady, max_examples=examples(150))
+@settings(steady, max_examples=examples(30))
 @given(one_odd(HISTOGRAM, st.one_of(V[2], st.floats(-9, 9), st.integers(-9, 9), JUNK)))
 def test_a_density_of_anything(arguments):
     v, low, high, bins = arguments.values()
@@ -179,7 +179,7 @@ def test_percentiles_of_anything(v, share):
     assert found is None or all(0 <= s <= 1 for s in shares)
 
 
-@settings(steady, max_examples=examples(100))
+@settings(steady, max_examples=examples(20))
 @given(st.data(), st.integers(1, 9), st.lists(st.floats(0, 1), min_size=1, max_size=3))
 def test_percentiles_are_numpys_unless_a_value_is_not_finite(data, m, shares):
     v = data.draw(floats((2, m, 2), math.inf if m % 2 else 99.0))
@@ -202,7 +202,7 @@ def test_saturation_of_anything(v, activation):
         assert (found is not None) == good
 
 
-@settings(steady, max_examples=examples(100))
+@settings(steady, max_examples=examples(20))
 @given(floats((2, 3, 2), math.inf), ACTIVATIONS)
 def test_saturated_and_dead_are_counted_right(v, index):
     def is_flat(x: float) -> bool:
@@ -220,7 +220,7 @@ def test_saturated_and_dead_are_counted_right(v, index):
         assert gone * 2 == np.sum(np.all(flat, 0))
 
 
-@settings(steady, max_examples=examples(200))
+@settings(steady, max_examples=examples(40))
 @given(st.one_of(V[2], GAPPY), st.one_of(LABELS, LABELS, WHATEVER))
 def test_accuracy_of_anything(logits, y):
     found = answer(measures.accuracy, logits, y)
@@ -244,7 +244,7 @@ def test_shifts_of_anything(a, b):
     assert (answer(ics.moments_shift, a, b) is not None) == good
 
 
-@settings(steady, max_examples=examples(100))
+@settings(steady, max_examples=examples(20))
 @given(st.data(), st.integers(1, 12), st.integers(1, 3), st.sampled_from([9.0, math.inf]))
 def test_wasserstein_is_the_cheapest_of_all_plans(data, m, d, limit):
     pair = [data.draw(floats((m, d), limit)) for _ in "ab"]

@@ -96,7 +96,7 @@ def test_starting_values_of_anything(seed, scale):
 NOISE = {"index": 1, "n_mu": 0.5, "n_sigma": 1.25, "r": 0.1}
 
 
-@settings(steady, max_examples=examples(150))
+@settings(steady, max_examples=examples(30))
 @given(one_odd(NOISE, st.one_of(WHOLE, st.sampled_from([math.nan, math.inf, 0.9]), JUNK)))
 def test_noise_of_anything(arguments):
     index, n_mu, n_sigma, r = arguments.values()
@@ -128,7 +128,7 @@ SHAPED = st.sampled_from([(4, 3), (1, 3), (4, 2), (2, 3, 2, 2), (1, 3, 1, 2), (2
 BATCHES = SHAPED.flatmap(lambda shape: floats(shape, math.inf))
 
 
-@settings(steady, max_examples=examples(200))
+@settings(steady, max_examples=examples(40))
 @given(st.one_of(floats((4, 3), math.inf), BATCHES, WHATEVER), st.booleans())
 def test_batchnorm_of_anything_is_pytorchs(x, training):
     ours = BatchNorm(3).train(training)

@@ -39,7 +39,7 @@ NUMBER = st.one_of(st.floats(-9, 9), JUNK)
 TRAINING = {"steps": 3, "batch_size": 4, "lr": 0.5, "seed": 0}
 
 
-@settings(steady, max_examples=examples(150))
+@settings(steady, max_examples=examples(30))
 @given(
     st.sampled_from(list(TRAINING)),
     st.one_of(st.integers(-2, 9), NUMBER, st.sampled_from([math.nan, math.inf, 1e30])),
@@ -79,7 +79,7 @@ NEAR = st.sampled_from([(3,), (1,), (2,), (2, 3), (3, 2), (1, 3), (3, 1), (4, 2)
 ARRAYS = st.one_of(ANYTHING, NEAR.flatmap(lambda shape: arrays(float, shape)))
 
 
-@settings(steady, max_examples=examples(200))
+@settings(steady, max_examples=examples(40))
 @given(st.sampled_from(["W1", "gamma", "beta", "W2", "b2", "b3", "x", "labels"]), ARRAYS)
 def test_a_numpy_network_of_anything(name, value):
     parts = network(3, 2) | {"x": np.arange(8.0).reshape(4, 2) ** 2, "labels": np.arange(4) % 2}
@@ -152,7 +152,7 @@ def test_a_line_search_on_a_parabola(w, lr, ratios):
         torch.testing.assert_close(found["beta"], beta, rtol=1e-4, atol=0)
 
 
-@settings(steady, max_examples=examples(200))
+@settings(steady, max_examples=examples(40))
 @given(
     st.one_of(st.just(2), COUNT),
     st.one_of(st.just(3), COUNT),
@@ -185,7 +185,7 @@ LOSSES = st.sampled_from([0.0, 2.0, 2.2, 2.5, 2.8, 3.2, math.nan, math.inf])
 GRIDS = arrays(np.float32, (4, 4), elements=LOSSES).map(torch.from_numpy)
 
 
-@settings(steady, max_examples=examples(150))
+@settings(steady, max_examples=examples(30))
 @given(GRIDS, st.floats(0.1, 3))
 def test_plateaus_as_python_counts_them(z, spacing):
     found = surface.plateaus(z, spacing)
@@ -269,7 +269,7 @@ def test_a_step_of_three_optimisers(gradient, lr, t):
         torch.testing.assert_close(found[0]["w"][0].double(), sgd, rtol=1e-4, atol=1e-3)
 
 
-@settings(steady, max_examples=examples(150))
+@settings(steady, max_examples=examples(30))
 @given(st.one_of(floats((3, 2)), WHATEVER), st.one_of(st.just(torch.tensor([0, 1, 1])), WHATEVER))
 def test_losses_of_many_networks(x, y):
     net = MLP((2, 3, 2), norm=True, activation="tanh")

@@ -11,7 +11,7 @@ from bnviz.maths import gradcheck
 from bnviz.maths.gradcheck import check, numerical_gradient, relative_error
 from tests.fuzzing import examples
 
-quick = settings(derandomize=True, deadline=None, max_examples=examples(30))
+quick = settings(derandomize=True, deadline=None, max_examples=examples(6))
 numbers = st.floats(-3, 3, allow_subnormal=False)
 small_arrays = arrays(np.float64, array_shapes(max_dims=4, max_side=3), elements=numbers)
 

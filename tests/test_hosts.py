@@ -49,7 +49,8 @@ SCRIPT: tuple[Event, ...] = (
     ("step", 1),
 )
 
-# What every other Simulation must do as well; the controls that it lacks are left out.
+# What every other Simulation must do as well; the controls that it lacks are left out, and a value
+# that is beyond its range becomes the end of it.
 SHORT: tuple[Event, ...] = (
     ("step", 2),
     ("set", {"lr": 0.1}),
@@ -254,7 +255,7 @@ def assert_same(kernel: Seen, page: Seen, bindings: tuple[Binding, ...], event: 
         wrong = differing(a, b, 1e-3)
         if binding.output.endswith((*ROWS, *SHARES)):
             # a sample within rounding of an edge may be counted on either side of it
-            assert wrong.mean() < 0.1, where
+            assert wrong.sum() <= 0.1 * wrong.size, where
         else:
             assert not wrong.any(), f"{where}: {a[wrong][:5]} is not {b[wrong][:5]}"
     assert_same_words(kernel.readout, page.readout, event)
@@ -304,44 +305,44 @@ OTHERS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("both", OTHERS, indirect=True)
 def test_every_training_is_the_same_in_kernel_and_page(both):
     kernel, page = both
     simulation = kernel.fig.explorer
-    own = {control.name for control in simulation.controls}
+    own = {control.name: control for control in simulation.controls}
     for what, value in SHORT:
         if what == "set":
-            value = {name: v for name, v in value.items() if name in own}
+            value = {name: own[name].nearest(v) for name, v in value.items() if name in own}
             if not value:
                 continue
         do((what, value), kernel, page)
         assert_same(kernel.seen(), page.seen(), simulation.bindings, (what, value))
 
 
-@pytest.mark.parametrize("name", explorers.names())
-def test_every_stop_of_every_slider_is_the_same_number(browser, book_url, name):
+@pytest.mark.parametrize("path", sorted(set(PAGE.values())))
+def test_every_stop_of_every_slider_is_the_same_number(browser, book_url, path):
     """To the last bit: the page's arithmetic adds nothing to the table of stops."""
     with reading(browser, book_url) as reader:
-        reader.open(f"book/{PAGE[name]}")
-        figure = Figure(reader.page, name)
-        figure.root.scroll_into_view_if_needed()
-        figure.wait_for("node.classList.contains('bnviz-ready')")
+        reader.open(f"book/{path}")
         base = reader.page.locator('script[src*="explorer.js"]').evaluate("s => s.src")
-        for control in explorers.get(name).controls:
-            if isinstance(control, Slider):
-                found = figure.root.evaluate(READ_STOPS, [base, control.name])
-                assert found == list(control.stops), control.name
+        for name in (name for name, page in PAGE.items() if page == path):
+            found = Figure(reader.page, name).root.evaluate(READ_STOPS, base)
+            sliders = [c for c in explorers.get(name).controls if isinstance(c, Slider)]
+            assert found == {c.name: list(c.stops) for c in sliders}, name
 
 
 # Every place of a slider, by the page's own Controls over the description that the page was given.
-READ_STOPS = """async (node, [base, name]) => {
+READ_STOPS = """async (node, base) => {
   const { Controls } = await import(new URL("controls.js", base).href);
   const spec = await (await fetch(node.dataset.spec)).json();
   const controls = new Controls("test", spec.controls, () => {});
-  const control = spec.controls.find((c) => c.name === name);
-  const input = controls.inputs[name];
-  return control.stops.map((_, k) => {
-    input.value = String(Number(input.min) + k * control.step);
-    return controls.value(control);
-  });
+  const sliders = spec.controls.filter(({ kind }) => kind === "slider");
+  return Object.fromEntries(sliders.map((control) => {
+    const input = controls.inputs[control.name];
+    return [control.name, control.stops.map((_, k) => {
+      input.value = String(Number(input.min) + k * control.step);
+      return controls.value(control);
+    })];
+  }));
 }"""
