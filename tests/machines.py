@@ -1,7 +1,8 @@
 """The tests of numbers as other processors would run them: `make test-machines`.
 
 PyTorch picks its kernels by what the processor can do; they take sums in another order, or keep
-products exact on their way into a sum. `ATEN_CPU_CAPABILITY` makes it pick those of an older one.
+products exact on their way into a sum. `ATEN_CPU_CAPABILITY` makes it pick those of an older one;
+the libraries that multiply matrices for PyTorch and NumPy have switches of their own.
 """
 
 import os
@@ -45,6 +46,13 @@ ONLY = "not (json or template or binding or readout or operators_only)"
 # Every notebook but `speed`, which shows stored tables and computes nothing.
 NOTEBOOKS = ("tests/test_notebooks.py", "-k", "running_a_notebook and not speed")
 
+OLDER = {
+    "ATEN_CPU_CAPABILITY": "default",
+    "MKL_CBWR": "COMPATIBLE",
+    "OPENBLAS_CORETYPE": "Nehalem",
+    "THREADS": "1",
+}
+
 
 def settings() -> dict[str, tuple[dict[str, str], bool]]:
     """Name -> environment, and whether notebooks run in it too.
@@ -55,8 +63,7 @@ def settings() -> dict[str, tuple[dict[str, str], bool]]:
     own = torch.backends.cpu.get_cpu_capability()
     found = {}
     if own != "DEFAULT":
-        older = {"ATEN_CPU_CAPABILITY": "default", "THREADS": "1"}
-        found["an older processor"] = (older, True)
+        found["an older processor"] = (OLDER, True)
     if platform.machine() in ("x86_64", "AMD64") and own not in ("AVX2", "DEFAULT"):
         found["AVX2"] = ({"ATEN_CPU_CAPABILITY": "avx2", "THREADS": "1"}, False)
     return found | {f"this processor ({own}), two threads": ({"THREADS": "2"}, True)}
@@ -66,9 +73,8 @@ def main() -> int:
     """Run them all; the last line is pytest's."""
     failed = False
     for name, (chosen, with_notebooks) in settings().items():
-        threads = chosen.pop("THREADS")
-        environment = os.environ | chosen
-        environment |= {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), chosen["THREADS"])
+        environment = os.environ | chosen | threads
         runs = [(*NUMBERS, "-k", ONLY), *([NOTEBOOKS] if with_notebooks else [])]
         for tests in runs:
             print(f"==> {'Notebooks' if tests is NOTEBOOKS else 'Numbers'} on {name}", flush=True)
