@@ -6,6 +6,8 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; \
 	done; echo python3)
 endif
+# `make book REQUIREMENTS=newest.txt` tries other versions than the pinned ones.
+REQUIREMENTS ?= requirements.txt -c constraints.txt
 NB ?=
 GROUP ?=
 
@@ -22,12 +24,12 @@ BOOK_SOURCES := $(shell find book bnviz _config.yml _toc.yml -type f \
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help serve book test test-long lab notebooks bench links lint format clean
+.PHONY: help serve book test test-long test-machines lab notebooks bench links lock lint format clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
 	@echo "make COMMAND [PYTHON=python3.12] [PORT=8000] [NB=book/one.ipynb]"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 
 serve: $(BOOK) ## Build the book and serve it on this machine
 	@$(PY) -m bnviz.tools.serve --port $(PORT)
@@ -46,6 +48,9 @@ test-long: $(BOOK) ## What takes longer: a fork's book, endurance, ten times the
 	@$(PY) -m bnviz.tools.browser --install
 	@BNVIZ_EXAMPLES=10 $(PY) -m pytest --numprocesses 3 --dist loadgroup --durations 5 -m "long or hypothesis"
 
+test-machines: $(INSTALLED) ## Check the numbers again as other processors round them
+	@$(PY) -m tests.machines
+
 lab: $(INSTALLED) ## Start JupyterLab on the notebooks of the book
 	@$(PY) -m jupyterlab --ServerApp.root_dir=book $$([ "$$(id -u)" != 0 ] || echo --allow-root)
 
@@ -60,7 +65,10 @@ bench: $(BOOK) ## Measure how fast it is, beside what a reader would otherwise u
 links: $(INSTALLED) ## Look whether the links to other sites still lead somewhere
 	@$(PY) -c 'from jupyter_book.cli.main import main; main()' build . --builder linkcheck --path-output _build/links
 
-lint: $(INSTALLED) ## Check style, spelling and types
+lock: $(INSTALLED) ## Write constraints.txt, the versions of all packages, from requirements.txt
+	@$(PY) -m bnviz.tools.lock
+
+lint: $(INSTALLED) ## Check style and spelling
 	@echo "==> Style and spelling"
 	@$(PY) -m ruff check
 	@$(PY) -m ruff format --check
@@ -84,7 +92,7 @@ $(BOOK): $(INSTALLED) $(BOOK_SOURCES)
 	@$(PY) -c 'from jupyter_book.cli.main import main; main()' build . --all --warningiserror --keep-going --nitpick
 	@touch $@
 
-$(INSTALLED): requirements.txt pyproject.toml bnviz/page/package-lock.json
+$(INSTALLED): requirements.txt constraints.txt pyproject.toml bnviz/page/package-lock.json
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "This book needs Python 3.11 or newer; name yours: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
@@ -96,7 +104,7 @@ ifneq ($(origin PYTHON),file)
 endif
 	@echo "==> Installing into .venv (some minutes the first time)"
 	@$(PY) -m pip --version >/dev/null 2>&1 || { rm -rf .venv; $(PYTHON) -m venv .venv; }
-	@$(PY) -m pip install --no-compile --disable-pip-version-check -r requirements.txt || { \
+	@$(PY) -m pip install --no-compile --disable-pip-version-check -r $(REQUIREMENTS) || { \
 		echo "Installing failed: the reason is above. Is the network there? A pinned package may not know" \
 		"a very new Python yet: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
