@@ -11,6 +11,9 @@ from playwright.sync_api import Browser, sync_playwright
 
 from bnviz.tools.browser import launch
 from bnviz.tools.serve import serving
+from tests.lab import lab
+
+__all__ = ["lab"]  # a fixture, too
 
 # Several test processes share the cores; the kernels and servers that they start inherit this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

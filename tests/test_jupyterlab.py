@@ -1,14 +1,7 @@
 """The figures in a real JupyterLab, in a real browser: run, drag, train, stop."""
 
-import json
-import os
-import secrets
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from pathlib import Path
 
 import nbformat
 import numpy as np
@@ -21,67 +14,17 @@ from torch import Tensor
 from bnviz import explorers
 from bnviz.figure.explorer import Explorer, Simulation
 from bnviz.maths.prng import Shuffler
+from tests.lab import REPOSITORY, SECONDS, TOKEN
 
 pytestmark = pytest.mark.xdist_group("lab")  # one server for all
 
-REPOSITORY = Path(__file__).parent.parent
 CHAPTER = REPOSITORY / "book" / "steps.ipynb"
-TOKEN = secrets.token_hex()
 IMPORT = "from bnviz import show"
-SECONDS = 60  # for anything to happen on a busy machine
 
 READ = """(plot, [trace, attribute]) => {
   const list = (v) => (ArrayBuffer.isView(v) || Array.isArray(v) ? Array.from(v, list) : v);
   return list(plot.data[trace][attribute]);
 }"""
-
-
-@pytest.fixture(scope="session")
-def lab(tmp_path_factory) -> Iterator[tuple[str, Path]]:
-    """A JupyterLab on this machine, with settings and notebooks of its own: address and folder."""
-    home = tmp_path_factory.mktemp("lab")
-    folders = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
-    own = {name: str(home / name.lower()) for name in folders}
-    path = os.pathsep.join(filter(None, (str(REPOSITORY), os.environ.get("PYTHONPATH"))))
-    notebooks = home / "notebooks"
-    notebooks.mkdir()
-    options = (
-        "--no-browser",
-        "--allow-root",
-        "--ServerApp.ip=127.0.0.1",
-        "--ServerApp.port=0",
-        f"--ServerApp.root_dir={notebooks}",
-        f"--IdentityProvider.token={TOKEN}",
-        "--LabApp.expose_app_in_browser=True",
-        "--LabApp.news_url=",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-        "--LabApp.extension_manager=readonly",
-    )
-    with (home / "log").open("w") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "jupyterlab", *options],
-            env=os.environ | own | {"PYTHONPATH": path},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            yield _address(server, home), notebooks
-        finally:
-            server.terminate()
-            server.wait(SECONDS)
-
-
-def _address(server: subprocess.Popen, home: Path) -> str:
-    """Where the server listens, as soon as it does."""
-    files = home / "jupyter_runtime_dir"
-    began = time.monotonic()
-    while time.monotonic() - began < SECONDS and server.poll() is None:
-        for file in files.glob("jpserver-*.json"):
-            with suppress(ValueError):  # it is still being written
-                return json.loads(file.read_text())["url"]
-        time.sleep(0.05)
-    raise AssertionError((home / "log").read_text())
 
 
 class Notebook:

@@ -15,14 +15,23 @@ CHAPTERS = ["shift", "steps", "backprop", "placement", "inference", "benefits", 
 QUESTION = """\
 # Page
 
-:::{quiz} What is *the* mean of 1 and 3?
-- [ ] One
-  > That is the `smaller` one.
-- [x] Two
-  > $(1 + 3) / 2$.
-  >
-  > Twice.
+::::{admonition} What is *the* mean of 1 and 3?
+:class: quiz
+
+:::{admonition} One
+:class: dropdown
+
+**Not quite.** That is the `smaller` one.
 :::
+
+:::{admonition} Two
+:class: dropdown
+
+**Right.** $(1 + 3) / 2$.
+
+Twice.
+:::
+::::
 """
 
 
@@ -56,20 +65,22 @@ def test_a_question_and_its_options_are_plain_html(tmp_path):
     assert [kind for kind, _ in options] == ["wrong", "right"]
     assert "<summary><span>One</span></summary>" in options[0][1]
     assert "<b>Not quite.</b>" in options[0][1]
-    assert "smaller" in options[0][1]
+    assert "<p>That is the <code" in options[0][1]
     assert "<b>Right.</b>" in options[1][1]
     assert "Twice" in options[1][1]
-    assert "[x]" not in page
+    assert page.count("Right.") == page.count("Not quite.") == 1
+    assert "admonition" not in page
 
 
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ("[x]", "[ ]", "exactly one option of a quiz is right"),
-        ("[ ]", "[x]", "exactly one option of a quiz is right"),
-        ("[ ] ", "", "an option begins with"),
-        ("  > That is the `smaller` one.\n", "", "ends with its feedback"),
-        ("- [ ] One\n", "One\n\n- [ ] One\n", "one list of options, and nothing else"),
+        ("Right", "Not quite", "exactly one option of a quiz is right"),
+        ("Not quite", "Right", "exactly one option of a quiz is right"),
+        ("**Not quite.** ", "", "the feedback of an option begins with"),
+        ("**Not quite.** That is the `smaller` one.", "- One", "the feedback of an option begins"),
+        (":class: dropdown\n", "", "and nothing else"),
+        (":class: quiz\n\n", ":class: quiz\n\nOne\n\n", "and nothing else"),
     ],
 )
 def test_a_quiz_that_cannot_be_asked_is_an_error(tmp_path, old, new, why):

@@ -1,27 +1,36 @@
-"""Sphinx extension: the directive `{quiz}` asks a question and answers every choice.
+"""Sphinx extension: an admonition of the class `quiz` asks a question and answers every choice.
 
-    :::{quiz} A question?
-    - [ ] a wrong option
-      > Why it is tempting, and where it fails.
-    - [x] the right option
-      > Why it is right.
+    ::::{admonition} A question?
+    :class: quiz
+
+    :::{admonition} a wrong option
+    :class: dropdown
+    **Not quite.** Why it is tempting, and where it fails.
     :::
 
-Each option opens its own feedback: plain HTML, which works without a script, from the keyboard, and
-on paper. One option is open at a time.
+    :::{admonition} the right option
+    :class: dropdown
+    **Right.** Why it is right.
+    :::
+    ::::
+
+It is no directive of its own because JupyterLab shows the notebooks, too, and knows admonitions.
+On the page each option opens its own feedback: plain HTML, which works without a script, from the
+keyboard, and on paper. One option is open at a time.
 """
 
-import re
 from typing import cast
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective
+from sphinx.transforms import SphinxTransform
+from sphinx.util import logging
 
 __all__ = ["setup"]
 
-_BOX = re.compile(r"\[([ x])\]\s+")
+_LOGGER = logging.getLogger(__name__)
 _SAID = {True: "Right.", False: "Not quite."}
+_MEANT = {said: right for right, said in _SAID.items()}
 
 
 class Quiz(nodes.General, nodes.Element):
@@ -36,45 +45,61 @@ class Feedback(nodes.General, nodes.Element):
     """What a reader is told who has chosen an option."""
 
 
-class QuizDirective(SphinxDirective):
-    """`{quiz} QUESTION`, with a list of options as above."""
+class Quizzes(SphinxTransform):
+    """Make a `Quiz` of every admonition of that class."""
 
-    required_arguments = 1
-    final_argument_whitespace = True
-    has_content = True
+    default_priority = 210  # before references are resolved: they then find their final place
 
-    def run(self) -> list[nodes.Node]:
+    def apply(self, **_) -> None:
+        for box in list(self.document.findall(nodes.admonition)):
+            if "quiz" not in box["classes"]:
+                continue
+            try:
+                box.replace_self(self._quiz(box))
+            except ValueError as error:
+                _LOGGER.warning("%s", error, location=box)
+
+    def _quiz(self, box: nodes.admonition) -> Quiz:
+        question, *boxes = cast(list[nodes.Element], box.children)
         quiz = Quiz(name=f"quiz-{self.env.new_serialno('bnviz-quiz')}")
-        words, messages = self.state.inline_text(self.arguments[0], self.lineno)
-        quiz += nodes.paragraph("", "", *words)
-        body = nodes.Element()
-        self.state.nested_parse(self.content, self.content_offset, body)
-        choices = body[0] if len(body) == 1 else None
-        if not isinstance(choices, nodes.bullet_list):
-            raise self.error("a quiz holds one list of options, and nothing else")
-        options = [self._option(item, quiz["name"]) for item in choices.children]
+        quiz += nodes.paragraph("", "", *question.children)
+        options = [_option(option, quiz["name"]) for option in boxes]
         if sum(option["right"] for option in options) != 1:
-            raise self.error("exactly one option of a quiz is right: [x]")
+            raise ValueError("exactly one option of a quiz is right: **Right.**")
         quiz += options
-        return [quiz, *messages]
+        return quiz
 
-    def _option(self, item: nodes.Node, name: str) -> Option:
-        text, *feedback = item.children
-        first = next(iter(text.findall(nodes.Text)), nodes.Text(""))
-        box = _BOX.match(first.astext())
-        if not box or len(feedback) != 1 or not isinstance(feedback[0], nodes.block_quote):
-            raise self.error("an option begins with [ ] or [x] and ends with its feedback: > why")
-        first.parent.replace(first, nodes.Text(first.astext()[box.end() :]))
-        option = Option(right=box[1] == "x", name=name)
-        option += text
-        option += Feedback("", *feedback[0].children, right=option["right"])
-        return option
+
+def _option(box: nodes.Node, name: str) -> Option:
+    if not isinstance(box, nodes.admonition) or "dropdown" not in box["classes"]:
+        raise ValueError("a quiz holds options (admonitions, class dropdown) and nothing else")
+    title, *feedback = cast(list[nodes.Element], box.children)
+    right = _take_verdict(feedback[0]) if feedback else None
+    if right is None:
+        raise ValueError("the feedback of an option begins with **Right.** or **Not quite.**")
+    option = Option(right=right, name=name)
+    option += nodes.paragraph("", "", *title.children)
+    option += Feedback("", *feedback, right=right)
+    return option
+
+
+def _take_verdict(words: nodes.Element) -> bool | None:
+    """Whether a paragraph begins with right or not quite; the page says that in its own way."""
+    while words.children and words[0] == "":  # the parser leaves one in front of bold words
+        words.pop(0)
+    verdict = words.children[0] if words.children else None
+    right = _MEANT.get(verdict.astext()) if isinstance(verdict, nodes.strong) else None
+    if right is not None:
+        words.pop(0)
+        if words.children and isinstance(words[0], nodes.Text):
+            words[0] = nodes.Text(words[0].astext().lstrip())
+    return right
 
 
 def setup(app: Sphinx) -> dict:
-    """Register the directive, and how it is written."""
-    app.add_directive("quiz", QuizDirective)
-    for node, write in ((Quiz, _quiz), (Option, _option), (Feedback, _feedback)):
+    """Register the transform, and how a quiz is written."""
+    app.add_transform(Quizzes)
+    for node, write in ((Quiz, _quiz), (Option, _option_html), (Feedback, _feedback)):
         app.add_node(node, html=write, text=_plain, latex=_plain)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -108,6 +133,6 @@ def _nothing(writer, node) -> None:
 
 
 _quiz = (_open_quiz, _close("div"))
-_option = (_open_option, _close("details"))
+_option_html = (_open_option, _close("details"))
 _feedback = (_open_feedback, _close("div"))
 _plain = (_nothing, _nothing)
