@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -32,6 +33,16 @@ def test_the_map_names_every_room():
     rooms = {path.name for path in (ROOT / "bnviz").iterdir() if path.name[0] not in "_."}
     text = (ROOT / "CONTRIBUTING.md").read_text()
     assert [room for room in rooms if room not in text] == []
+
+
+def test_no_file_keeps_the_marks_of_a_merge():
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\0")
+    marks = re.compile(rb"^(<{7}|>{7})( |$)", re.MULTILINE)
+    assert [
+        name for name in filter(None, tracked) if marks.search((ROOT / name).read_bytes())
+    ] == []
 
 
 @pytest.mark.xdist_group("together")
