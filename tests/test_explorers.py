@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 
 import numpy as np
 import plotly.graph_objects as go
@@ -161,11 +162,14 @@ def assert_hosts_agree(name: str, values: dict, corner: bool = False) -> None:
     theirs = other.run("initial", values, seed=np.array([seed], dtype=np.float32))
     assert_agree({"next_state": pack(state)}, theirs, numbers, corner)
     rows = Shuffler(explorer.rows, seed).take(round(numbers["batch"]))
-    new, outputs = explorer.step(state, rows, **controls)
+
+    def step(state: dict) -> dict[str, torch.Tensor]:
+        new, outputs = explorer.step(state, rows, **controls)
+        return {"next_state": pack(new), **outputs}
+
     theirs = other.run("step", values, state=packed, rows=rows.numpy())
-    moved = moved_by_rounding(lambda s: pack(explorer.step(s, rows, **controls)[0]), state)
-    rounding = longest_sum(numbers) * moved.nan_to_num(0, 0, 0).max().item()
-    assert_agree({"next_state": pack(new), **outputs}, theirs, numbers, corner, rounding)
+    rounding = partial(moved_by_rounding, step, state, longest_sum(numbers))
+    assert_agree(step(state), theirs, numbers, corner, rounding)
     if explorer.observe:
         with torch.no_grad():
             observed = explorer.observe(state, **controls)

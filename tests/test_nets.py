@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from bnviz.maths.nets import ACTIVATIONS, MLP, Activation, BatchNorm, initialise
+from tests.rounding import limit
 
 SHAPES = [(32, 5), (2, 3), (8, 5, 4, 3), (1, 2, 3, 3)]
 
@@ -75,7 +76,9 @@ def test_a_large_offset_does_not_spoil_float32():
     ours = BatchNorm(4)(x.float())
     error = (ours.double() - exact).abs().max()
     assert error < 2e-3  # half a unit in the last place of the data is 5e-4
-    assert error <= 2 * (theirs.double() - exact).abs().max()
+    # no worse than torch; but torch may be lucky, and the data are rounded for both
+    data = limit(torch.float32, 1, 1e4 / 2)
+    assert error <= 2 * max((theirs.double() - exact).abs().max(), data)
 
 
 @pytest.mark.parametrize(

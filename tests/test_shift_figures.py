@@ -9,6 +9,7 @@ from bnviz import explorers
 from bnviz.explorers import covariate_shift, whitening
 from bnviz.maths import measures
 from bnviz.maths.prng import Shuffler
+from tests.rounding import limit
 
 GARDEN, WHITE = explorers.get("covariate-shift"), explorers.get("whitening")
 
@@ -46,7 +47,12 @@ def test_the_classifier_is_scikit_learns(photos, shuffled, square):
         model.set_params(max_iter=10_000).fit(inputs(sides["train"][0]), sides["train"][1])
         for side, (x, rose) in sides.items():
             expected = model.score(inputs(x), rose)
-            assert found[f"accuracy_{side}"] == pytest.approx(expected, abs=1e-6)
+            terms = np.abs(inputs(x) * model.coef_).sum(1).max()
+            # the figure solves and decides in float32: who stands on the boundary is either
+            close = np.abs(model.decision_function(inputs(x))) < limit(np.float32, len(x), terms)
+            share = close.mean() + limit(np.float32, 1)
+            assert found[f"accuracy_{side}"] == pytest.approx(expected, abs=share)
+            assert close.mean() < 0.03
         w = np.append(model.coef_[0], 0)[:4]
         at = np.array(covariate_shift.LINE)
         boundary = np.clip(-(w[0] + w[1] * at + w[3] * at**2) / w[2], -30, 30)

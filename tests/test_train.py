@@ -12,6 +12,7 @@ from bnviz.maths.data import Split, digits
 from bnviz.maths.nets import MLP, initialise
 from bnviz.maths.prng import Shuffler
 from bnviz.maths.train import DivergenceError, Step, train
+from tests.rounding import limit
 
 
 def network(seed=0, scale=1.0, **options) -> MLP:
@@ -34,10 +35,12 @@ def test_its_losses_are_those_of_the_figure_drift(activation):
     for name, losses in expected.items():
         net = network(seed=2, scale=1.5, norm=name == "bn", activation=activation)
         ours = train(net, digits(), steps=200, batch_size=24, lr=0.1, seed=2)
-        assert ours == pytest.approx(losses, abs=1e-5)
+        terms = 200 + 64  # a step rounds every weight once, after a sum over at most 64 pixels
+        assert ours == pytest.approx(losses, abs=limit(torch.float32, terms, max(losses)))
         assert len(set(ours)) > 150
+        atol = limit(torch.float32, terms)
         for key, value in net.state_dict().items():
-            torch.testing.assert_close(value, state[f"{name}.{key}"], atol=1e-5, rtol=0)
+            torch.testing.assert_close(value, state[f"{name}.{key}"], atol=atol, rtol=0)
 
 
 def test_one_step_is_gradient_descent():
