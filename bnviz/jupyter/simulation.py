@@ -81,7 +81,7 @@ class LiveSimulation(LiveFigure):
 
     @in_turn
     def reset(self, seed: int | None = None) -> None:
-        """Back to step 0 and to the start values of the controls, and stop there.
+        """Back to step 0 and to the figure's own start values, and stop there.
 
         Args:
             seed: whole number from 0 to 9999, for initial state and minibatches; None keeps it.
@@ -93,7 +93,7 @@ class LiveSimulation(LiveFigure):
         self._require_open()
         seed = self._run.seed if seed is None else _checked(seed)
         with self._showing_errors():
-            self._restart(self.explorer.defaults() | self._given, seed)
+            self._restart(self.explorer.defaults(), seed)
             self._playing, self._wanted = False, None
             self._panel.show(self._values)
             self._draw()

@@ -92,7 +92,8 @@ export class Explorer {
 
   build() {
     this.built = true;
-    this.startValues();
+    const given = JSON.parse(this.node.dataset.values ?? "{}");
+    for (const [name, value] of Object.entries(given)) this.controls.set(name, value);
     this.note.textContent = "";
     this.note.setAttribute("role", "status");
     this.tools.append(...this.buttons());
@@ -120,16 +121,10 @@ export class Explorer {
     return [reset, more(this)];
   }
 
-  /** Back to the values with which the figure stands in its page. */
+  /** Back to the figure's own start values. */
   reset() {
-    this.startValues();
-    this.moved(null);
-  }
-
-  startValues() {
     this.controls.reset();
-    const given = JSON.parse(this.node.dataset.values ?? "{}");
-    for (const [name, value] of Object.entries(given)) this.controls.set(name, value);
+    this.moved(null);
   }
 
   /** What a link needs to bring this picture back. @returns {[string, string][]} */

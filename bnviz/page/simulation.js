@@ -125,7 +125,7 @@ export class Simulation extends Explorer {
 
   reset() {
     this.pause();
-    this.startValues();
+    this.controls.reset();
     this.restart();
   }
 
