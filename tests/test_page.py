@@ -427,7 +427,7 @@ def test_pages_without_a_figure_load_none_of_its_scripts(browser, book_url):
     with reading(browser, book_url) as reader:
         reader.open("search.html")
         scripts = reader.page.evaluate("[...document.scripts].map(s => s.src)")
-        everywhere = ("mathjax", "paper.js")  # formulas and printing
+        everywhere = ("mathjax", "paper.js", "buttons.js")  # formulas, printing, buttons
         assert not [s for s in scripts if "bnviz" in s and not any(e in s for e in everywhere)]
 
 
