@@ -38,6 +38,13 @@ def test_nan_counts_nowhere_and_infinity_in_the_end_bins():
     assert density(torch.full((1, 3), float("nan")), 0.0, 1.0, 2).tolist() == [[0.0, 0.0]]
 
 
+def test_a_range_may_begin_at_any_whole_number():
+    low = -(2**63) - 1  # one more than 64 bits hold
+    torch.testing.assert_close(
+        density(torch.tensor([[0.5]]), low, 1, 2), torch.tensor([[0.0, 2.0 / (1 - low)]])
+    )
+
+
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_saturated_means_a_slope_below_a_tenth_of_the_largest(name):
     v = torch.linspace(-6, 6, 4001, requires_grad=True)

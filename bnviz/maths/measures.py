@@ -31,6 +31,8 @@ def density(v: Tensor, low: float, high: float, bins: int) -> Tensor:
     arguments.number("low", low)
     arguments.number("high", high)
     arguments.number("high - low", high - low, 0, above=True)
+    # PyTorch subtracts no whole number that 64 bits cannot hold, but any float
+    low, high = (float(end) if isinstance(end, int) else end for end in (low, high))
     width = (high - low) / bins
     finite = ~torch.isnan(v)
     place = torch.where(finite, (v - low) / width, 0.0).clamp(0, bins - 1).long()  # (layers, n)
