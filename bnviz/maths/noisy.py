@@ -32,7 +32,7 @@ class NoisyBatchNorm(BatchNorm):
 
     Args:
         features: d; the input is (m, d).
-        index: number of the layer, >= 0, so that layers draw different noise.
+        index: number of the layer, from 0 to 2**29 - 1; each draws its own noise.
         n_mu, n_sigma, r: sizes of the noise as above, finite; n_mu, r >= 0 and n_sigma >= 1.
         options: `eps` and `momentum` of `nets.BatchNorm`.
 
@@ -63,7 +63,7 @@ class NoisyBatchNorm(BatchNorm):
         **options: float,
     ):
         super().__init__(features, **options)
-        arguments.whole("index", index, 0)
+        arguments.whole("index", index, 0, 2**29 - 1)  # four streams each, of 32 bits
         for name, value in (("n_mu", n_mu), ("n_sigma", n_sigma), ("r", r)):
             arguments.number(name, value)
         if n_mu < 0 or r < 0 or n_sigma < 1:
