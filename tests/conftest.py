@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, sync_playwright
 from bnviz.tools.browser import launch
 from bnviz.tools.serve import serving
 from tests.lab import lab
+from tests.pages import page_of
+from tests.reader import Reader, Shelf
 
 __all__ = ["lab"]  # a fixture, too
 
@@ -25,8 +27,6 @@ hypothesis.settings.load_profile("bnviz")
 REPOSITORY = Path(__file__).parent.parent
 
 
-# `make test` has three processes, which mostly wait for a browser or a kernel. What needs the
-# browser longest forms two groups of about one length, "page" and "reader"; the third has the rest.
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A headless Chromium, one per test process."""
@@ -51,3 +51,40 @@ def book_url() -> Iterator[str]:
     """The address of the built book, served under a sub-path; ends in a slash."""
     with serving(REPOSITORY / "_build" / "html", prefix="/sub/path/") as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def shelf(browser: Browser, book_url: str) -> Iterator[Shelf]:
+    """The page of the book that is open, one per test process."""
+    shelf = Shelf(browser, book_url)
+    yield shelf
+    shelf.put_away()
+
+
+@pytest.fixture
+def reader(request: pytest.FixtureRequest, shelf: Shelf) -> Iterator[Reader]:
+    """The test's page of the book, shared with other tests, as if it had just been opened.
+
+    It is the page of the test's parameter `path`, of the figure that is its parameter `name`, or of
+    `@pytest.mark.page("steps.html")`. A test that leaves its marks on it sets `reader.spent`.
+    """
+    reader = shelf.take(page_of(request.node))
+    yield reader
+    reader.check()
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share a page run one after another in one process; pages go to any."""
+    for item in items:
+        if "reader" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group(page_of(item)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """After a failure nobody knows what the page looks like; the next test gets a fresh one."""
+    report = yield
+    if report.failed and "reader" in getattr(item, "funcargs", {}):
+        item.funcargs["reader"].spent = True
+    return report

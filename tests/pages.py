@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import nbformat
+import pytest
 
 BOOK = Path(__file__).parent.parent / "book"
 _SHOWN = re.compile(r'^show\("([a-z0-9-]+)"', re.MULTILINE)  # in a cell
@@ -22,3 +23,20 @@ _SOURCES = [p for p in sorted(BOOK.iterdir()) if p.suffix in (".md", ".ipynb")]
 FIGURES = {p.with_suffix(".html").name: _figures(p) for p in _SOURCES}
 # page of each figure; the chapter rather than the introduction
 PAGE = {name: page for page, names in FIGURES.items() for name in names if page != "intro.html"}
+
+
+def page_of(item: pytest.Item) -> str:
+    """The page that a test reads: of its mark `page`, its parameter `path` or the figure `name`.
+
+    Raises:
+        ValueError: it has none of them.
+    """
+    if mark := item.get_closest_marker("page"):
+        return mark.args[0]
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    page = params.get("path") or PAGE.get(params.get("name", ""))
+    if page is None:
+        raise ValueError(
+            f"{item.nodeid} has no page: mark it, or call a parameter `path` or `name`"
+        )
+    return page

@@ -1,11 +1,51 @@
-"""A reader in the built book: open a page, move a control, read back what is drawn."""
+"""A reader in the built book: open a page, move a control, read back what is drawn.
+
+To load a page and bring its figures to life takes some seconds of a processor. Tests that leave a
+page as they found it share one (the fixture `reader`, over a `Shelf`); the others open their own
+(`reading`).
+"""
 
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, ViewportSize
+
+from bnviz.figure import theme
 
 LIVE = 60_000  # milliseconds until a figure is live on a busy machine
+WINDOW: ViewportSize = {"width": 1200, "height": 900}
+# Formulas that are set later move what stands below them, by fractions of a pixel too.
+AT_REST = "MathJax.startup.promise.then(() => document.fonts.ready).then(() => {})"
+# A figure that was never moved keeps its first drawing; the others are reset and come to rest.
+AS_OPENED = """async () => {
+  const seconds = (n) => new Promise((resolve) => setTimeout(resolve, 1000 * n));
+  const drawn = (node) => Number(node.dataset.renders);
+  const moved = [];
+  for (const node of document.querySelectorAll("figure.bnviz[data-state=live]")) {
+    if (drawn(node) === 0) continue;
+    for (const menu of node.querySelectorAll("details[open]")) menu.open = false;
+    for (const [name, value] of [["seed", "0"], ["speed", "normal"]]) {
+      const input = node.querySelector(`[name=${name}]`);
+      if (input) input.value = value;
+    }
+    moved.push([node, drawn(node)]);
+    node.querySelector("button[name=reset]").click();
+  }
+  document.activeElement?.blur();
+  scrollTo({ top: 0, behavior: "instant" });
+  const resting = ([node, before]) =>
+    drawn(node) > before && (node.dataset.step ?? "0") === "0" && !node.querySelector(".bnviz-hot");
+  for (const begun = Date.now(); !moved.every(resting); await seconds(0.02)) {
+    if (Date.now() > begun + 60_000) throw Error("a figure does not come to rest");
+  }
+}"""
+# Whether the page, and every figure that plotly has drawn, is in the colours of a mode.
+IN_MODE = """([mode, ink]) => document.documentElement.dataset.theme === mode
+  && [...document.querySelectorAll(".bnviz-ready .bnviz-plot")].every(
+    (plot) => plot.layout.template.layout.font.color === ink)"""
+# Whether plotly has drawn every figure for the width that its column has now.
+FITS = """() => [...document.querySelectorAll(".bnviz-ready .bnviz-plot")].every(
+  (plot) => Math.abs(plot._fullLayout.width - plot.clientWidth) <= 1)"""
 
 
 class Reader:
@@ -15,6 +55,7 @@ class Reader:
         self.page, self.book_url = page, book_url
         self.errors: list[str] = []
         self.elsewhere: list[str] = []
+        self.spent = False  # a test went wrong here, or says that it left its marks
         page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", lambda request: self._check(request.url))
@@ -28,6 +69,40 @@ class Reader:
         """Nothing went wrong, and nothing was asked of another host."""
         if self.errors or self.elsewhere:
             raise AssertionError(f"errors: {self.errors}; asked elsewhere: {self.elsewhere}")
+
+    @property
+    def script(self) -> str:
+        """The address of the page's explorer.js, beside which its other modules lie."""
+        return self.page.locator('script[src*="explorer.js"]').evaluate("node => node.src")
+
+    def figures(self) -> list["Figure"]:
+        """All figures, each drawn by plotly: the page of one who has read to its end."""
+        for figure in self.page.locator("figure.bnviz").all():
+            figure.scroll_into_view_if_needed()
+        self.page.wait_for_function(
+            "() => document.querySelectorAll('figure.bnviz:not(.bnviz-ready)').length === 0"
+        )
+        names = "nodes => nodes.map(node => node.dataset.explorer)"
+        return [Figure(self.page, n) for n in self.page.locator("figure.bnviz").evaluate_all(names)]
+
+    def resize(self, width: int, height: int) -> None:
+        """Another window; the figures follow."""
+        if self.page.viewport_size != {"width": width, "height": height}:
+            self.page.set_viewport_size({"width": width, "height": height})
+            self.page.wait_for_function(FITS)
+
+    def show(self, mode: str) -> None:
+        """By day ("light") or night ("dark"), as the reader's system has it; the figures follow."""
+        self.page.emulate_media(color_scheme=mode)
+        self.page.wait_for_function(
+            IN_MODE, arg=[mode, theme.template(mode)["layout"]["font"]["color"]]
+        )
+
+    def as_opened(self) -> None:
+        """By day, at the top, in a window of the usual size; figures that were moved are reset."""
+        self.resize(**WINDOW)
+        self.show("light")
+        self.page.evaluate(AS_OPENED)
 
     def open(self, path: str) -> None:
         self.page.goto(self.book_url + path)
@@ -106,13 +181,40 @@ class Figure:
         )
 
 
+class Shelf:
+    """The page that the last test read, open until a test wants another one."""
+
+    def __init__(self, browser: Browser, book_url: str):
+        self.browser, self.book_url = browser, book_url
+        self.path, self.held = "", None
+
+    def take(self, path: str) -> Reader:
+        """A page of the book, such as "steps.html", as if it had just been opened."""
+        if self.held is None or self.held.spent or self.path != path:
+            self.put_away()
+            self.path, self.held = path, _open(self.browser, self.book_url)
+            self.held.open(f"book/{path}")
+        else:
+            self.held.as_opened()
+        return self.held
+
+    def put_away(self) -> None:
+        """Close the page, if there is one."""
+        if self.held:
+            self.held.page.context.close()
+            self.held = None
+
+
+def _open(browser: Browser, book_url: str, **options) -> Reader:
+    return Reader(browser.new_context(viewport=WINDOW, **options).new_page(), book_url)
+
+
 @contextmanager
 def reading(browser: Browser, book_url: str, **options):
     """A fresh reader; at the end nothing may have gone wrong, nor been asked of another host."""
-    context = browser.new_context(viewport={"width": 1200, "height": 900}, **options)
-    reader = Reader(context.new_page(), book_url)
+    reader = _open(browser, book_url, **options)
     try:
         yield reader
     finally:
-        context.close()
+        reader.page.context.close()
     reader.check()

@@ -6,21 +6,8 @@ import pytest
 
 from bnviz.tools import assets
 from tests.pages import FIGURES
-from tests.reader import reading
-
-pytestmark = pytest.mark.xdist_group("reader")
 
 AXE = assets.node_modules() / "axe-core" / "axe.min.js"
-
-
-def ready(reader, path: str) -> None:
-    """The page with all its figures drawn, as one who has read it to the end."""
-    reader.open(f"book/{path}")
-    for figure in reader.page.locator("figure.bnviz").all():
-        figure.scroll_into_view_if_needed()
-    reader.page.wait_for_function(
-        "() => document.querySelectorAll('figure.bnviz:not(.bnviz-ready)').length === 0"
-    )
 
 
 def findings(page) -> list[str]:
@@ -36,42 +23,38 @@ def findings(page) -> list[str]:
 
 @pytest.mark.parametrize("mode", ["light", "dark"])
 @pytest.mark.parametrize("path", FIGURES)
-def test_axe_finds_nothing_serious(browser, book_url, path, mode):
-    with reading(browser, book_url, color_scheme=mode) as reader:
-        ready(reader, path)
-        assert reader.page.evaluate("document.documentElement.dataset.theme") == mode
-        assert findings(reader.page) == []
+def test_axe_finds_nothing_serious(reader, path, mode):
+    reader.figures()
+    reader.show(mode)
+    assert findings(reader.page) == []
 
 
-def test_axe_would_find_something(browser, book_url):
+@pytest.mark.page("steps.html")
+def test_axe_would_find_something(reader):
     """A check that cannot fail is a bug: a control without a name."""
-    with reading(browser, book_url) as reader:
-        ready(reader, "steps.html")
-        reader.page.evaluate("document.querySelectorAll('figure label').forEach(l => l.remove())")
-        assert any("label" in found for found in findings(reader.page))
+    reader.figures()
+    reader.spent = True
+    reader.page.evaluate("document.querySelectorAll('figure label').forEach(l => l.remove())")
+    assert any("label" in found for found in findings(reader.page))
 
 
 @pytest.mark.parametrize("path", FIGURES)
-def test_headings_are_in_order(browser, book_url, path):
-    with reading(browser, book_url) as reader:
-        reader.open(f"book/{path}")
-        headings = "[...document.querySelectorAll('article :is(h1, h2, h3, h4)')]"
-        levels = reader.page.evaluate(f"{headings}.map(h => Number(h.tagName[1]))")
-        assert levels.count(1) == 1
-        assert levels[0] == 1
-        assert all(b - a <= 1 for a, b in itertools.pairwise(levels)), levels
+def test_headings_are_in_order(reader, path):
+    headings = "[...document.querySelectorAll('article :is(h1, h2, h3, h4)')]"
+    levels = reader.page.evaluate(f"{headings}.map(h => Number(h.tagName[1]))")
+    assert levels.count(1) == 1
+    assert levels[0] == 1
+    assert all(b - a <= 1 for a, b in itertools.pairwise(levels)), levels
 
 
 @pytest.mark.parametrize("path", FIGURES)
-def test_every_picture_has_words(browser, book_url, path):
+def test_every_picture_has_words(reader, path):
     """Figures have a name, a caption and a readout; plain drawings a name."""
-    with reading(browser, book_url) as reader:
-        ready(reader, path)
-        for figure in reader.page.locator("figure.bnviz").all():
-            assert figure.get_attribute("aria-label")
-            plot = figure.locator(".bnviz-plot")
-            assert len(plot.get_attribute("aria-label")) > 40
-            assert figure.locator(".bnviz-readout").text_content()
-        for plot in reader.page.locator(".bnviz-stored").all():
-            assert plot.get_attribute("role") == "img"
-            assert len(plot.get_attribute("aria-label")) > 40
+    for figure in reader.figures():
+        assert figure.root.get_attribute("aria-label")
+        plot = figure.root.locator(".bnviz-plot")
+        assert len(plot.get_attribute("aria-label")) > 40
+        assert figure.root.locator(".bnviz-readout").text_content()
+    for plot in reader.page.locator(".bnviz-stored").all():
+        assert plot.get_attribute("role") == "img"
+        assert len(plot.get_attribute("aria-label")) > 40

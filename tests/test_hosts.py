@@ -20,10 +20,8 @@ from bnviz.figure.controls import Slider
 from bnviz.figure.explorer import Binding, Simulation
 from bnviz.jupyter.canvas import trace_values
 from tests.pages import PAGE
-from tests.reader import Figure, reading
+from tests.reader import Figure
 from tests.twin import ROWS, SHARES, differing
-
-pytestmark = pytest.mark.xdist_group("page")
 
 Event = tuple[str, object]  # what a reader does, and with what
 
@@ -275,22 +273,19 @@ def assert_same_words(ours: str, theirs: str, event: Event) -> None:
 
 
 @pytest.fixture
-def both(request, browser, book_url) -> Iterator[tuple[Kernel, Page]]:
-    """The figure called by the parameter, in both hosts and at step 0."""
-    name = request.param
+def both(reader, name) -> Iterator[tuple[Kernel, Page]]:
+    """The figure of that name in both hosts and at step 0."""
     kernel = Kernel(name)
     try:
-        with reading(browser, book_url) as reader:
-            reader.open(f"book/{PAGE[name]}")
-            page = Page(reader.figure(name), explorers.get(name))
-            page.reset()  # the page begins with the end of its first run
-            yield kernel, page
+        page = Page(reader.figure(name), explorers.get(name))
+        page.reset()  # the page begins with the end of its first run
+        yield kernel, page
     finally:
         kernel.close()
 
 
-@pytest.mark.parametrize("both", ["drift"], indirect=True)
-def test_kernel_and_page_show_the_same_after_every_event(both):
+@pytest.mark.parametrize("name", ["drift"])
+def test_kernel_and_page_show_the_same_after_every_event(both, name):
     kernel, page = both
     bindings = kernel.fig.explorer.bindings
     assert_same(kernel.seen(), page.seen(), bindings, ("begin", None))
@@ -307,8 +302,8 @@ OTHERS = [
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("both", OTHERS, indirect=True)
-def test_every_training_is_the_same_in_kernel_and_page(both):
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_training_is_the_same_in_kernel_and_page(both, name):
     kernel, page = both
     simulation = kernel.fig.explorer
     own = {control.name: control for control in simulation.controls}
@@ -326,15 +321,12 @@ def test_every_training_is_the_same_in_kernel_and_page(both):
 
 
 @pytest.mark.parametrize("path", sorted(set(PAGE.values())))
-def test_every_stop_of_every_slider_is_the_same_number(browser, book_url, path):
+def test_every_stop_of_every_slider_is_the_same_number(reader, path):
     """To the last bit: the page's arithmetic adds nothing to the table of stops."""
-    with reading(browser, book_url) as reader:
-        reader.open(f"book/{path}")
-        base = reader.page.locator('script[src*="explorer.js"]').evaluate("s => s.src")
-        for name in (name for name, page in PAGE.items() if page == path):
-            found = Figure(reader.page, name).root.evaluate(READ_STOPS, base)
-            sliders = [c for c in explorers.get(name).controls if isinstance(c, Slider)]
-            assert found == {c.name: list(c.stops) for c in sliders}, name
+    for name in (name for name, page in PAGE.items() if page == path):
+        found = Figure(reader.page, name).root.evaluate(READ_STOPS, reader.script)
+        sliders = [c for c in explorers.get(name).controls if isinstance(c, Slider)]
+        assert found == {c.name: list(c.stops) for c in sliders}, name
 
 
 # Every place of a slider, by the page's own Controls over the description that the page was given.

@@ -33,7 +33,7 @@ LINKS = {  # what stands behind #, and the values that a reader sees then
 }
 
 
-@pytest.mark.parametrize("way", ["opened", "followed"])
+@pytest.mark.parametrize("way", [pytest.param("opened", marks=pytest.mark.long), "followed"])
 def test_a_link_gives_the_values_that_make_sense_and_nothing_else(browser, book_url, way):
     explorer = explorers.get(NAME)
     with reading(browser, book_url) as reader:
@@ -41,7 +41,7 @@ def test_a_link_gives_the_values_that_make_sense_and_nothing_else(browser, book_
         figure = reader.figure(NAME)
         for called, (query, values) in LINKS.items():
             if way == "opened":
-                reader.open("search.html")  # the same page with another hash would not be reloaded
+                reader.page.goto("about:blank")  # with another hash alone it would not be loaded
                 reader.open(f"{PAGE}#{NAME}{query}")
                 figure = reader.figure(NAME)
             else:
@@ -72,7 +72,7 @@ def test_a_hash_of_no_figure_is_nobodys(browser, book_url):
 def test_junk_for_a_training_gives_a_seed_in_range(browser, book_url):
     with reading(browser, book_url) as reader:
         for seed, taken in (("junk", 0), ("-5", 0), ("1e9", 9999), (IMAGE, 0), ("7.4", 7)):
-            reader.open("search.html")
+            reader.page.goto("about:blank")
             reader.open(f"book/shift.html#drift?seed={quote(seed)}&activation=junk&lr=abc")
             figure = reader.figure("drift")
             figure.wait_for("node.dataset.step === '0'")

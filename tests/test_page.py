@@ -3,7 +3,6 @@
 import inspect
 import math
 import sys
-from io import BytesIO
 
 import numpy as np
 import pytest
@@ -16,11 +15,11 @@ from bnviz.figure.explorer import Simulation
 from bnviz.maths.prng import Shuffler
 from tests.drawn import assert_drawn
 from tests.pages import FIGURES, PAGE
-from tests.reader import reading
+from tests.reader import AT_REST, reading
 
 STILL = [n for n in explorers.names() if not isinstance(explorers.get(n), Simulation)]
 
-pytestmark = pytest.mark.xdist_group("page")
+steps, shift = pytest.mark.page("steps.html"), pytest.mark.page("shift.html")
 
 
 def losses(simulation: Simulation, steps: int, seed: int = 0, **values) -> dict[str, list[float]]:
@@ -41,52 +40,45 @@ def test_every_figure_has_its_place_in_a_chapter():
 
 
 @pytest.mark.parametrize("path", FIGURES)
-def test_every_page_comes_alive_without_an_error_or_another_host(browser, book_url, path):
-    with reading(browser, book_url) as reader:
-        reader.open(f"book/{path}")
-        for name in FIGURES[path]:
-            figure = reader.figure(name)
-            assert figure.root.locator("figcaption").text_content()
-            assert figure.readout
+def test_every_page_comes_alive_without_an_error_or_another_host(reader, path):
+    for name in FIGURES[path]:
+        figure = reader.figure(name)
+        assert figure.root.locator("figcaption").text_content()
+        assert figure.readout
 
 
 @pytest.mark.parametrize("name", STILL)
-def test_every_control_at_both_ends_draws_what_pytorch_gives(browser, book_url, name):
+def test_every_control_at_both_ends_draws_what_pytorch_gives(reader, name):
     explorer = explorers.get(name)
-    with reading(browser, book_url) as reader:
-        reader.open(f"book/{PAGE[name]}")
-        figure = reader.figure(name)
-        for control, value in _ends(explorer):
-            figure.press("reset")
-            position = control.position(value) if isinstance(control, Slider) else value
-            figure.move(control.name, position)
-            assert_drawn(figure, explorer, {control.name: value})
+    figure = reader.figure(name)
+    for control, value in _ends(explorer):
+        figure.press("reset")
+        position = control.position(value) if isinstance(control, Slider) else value
+        figure.move(control.name, position)
+        assert_drawn(figure, explorer, {control.name: value})
 
 
 @pytest.mark.parametrize("name", [n for n in explorers.names() if n not in STILL])
-def test_every_control_at_both_ends_still_trains(browser, book_url, name):
+def test_every_control_at_both_ends_still_trains(reader, name):
     explorer = explorers.get(name)
     curves = [(b.output, b.trace) for b in explorer.bindings if b.output in explorer.watch]
-    with reading(browser, book_url) as reader:
-        reader.open(f"book/{PAGE[name]}")
-        figure = reader.figure(name)
-        for control, value in _ends(explorer):
-            figure.press("reset")
-            figure.wait_for("node.dataset.step === '0'")
-            figure.move(
-                control.name, control.position(value) if isinstance(control, Slider) else value
-            )
-            said = {control.name: value}
-            if isinstance(control, Slider) and control.switches_on:
-                said[control.switches_on] = True
-            if not curves:
-                assert_drawn(figure, explorer, said)
-            figure.press("step")
-            figure.wait_for("node.dataset.step === '1'")
-            first = losses(explorer, 1, **said)
-            for output, trace in curves:
-                drawn = figure.drawn(trace, "y")
-                np.testing.assert_allclose(drawn, first[output], rtol=1e-4, err_msg=str(said))
+    figure = reader.figure(name)
+    for control, value in _ends(explorer):
+        figure.press("reset")
+        figure.wait_for("node.dataset.step === '0'")
+        position = control.position(value) if isinstance(control, Slider) else value
+        figure.move(control.name, position)
+        said = {control.name: value}
+        if isinstance(control, Slider) and control.switches_on:
+            said[control.switches_on] = True
+        if not curves:
+            assert_drawn(figure, explorer, said)
+        figure.press("step")
+        figure.wait_for("node.dataset.step === '1'")
+        first = losses(explorer, 1, **said)
+        for output, trace in curves:
+            drawn = figure.drawn(trace, "y")
+            np.testing.assert_allclose(drawn, first[output], rtol=1e-4, err_msg=str(said))
 
 
 def _ends(explorer):
@@ -99,66 +91,31 @@ def _ends(explorer):
                     yield control, value
 
 
-# Formulas that are set later move what stands below them, by fractions of a pixel too.
-AT_REST = "MathJax.startup.promise.then(() => document.fonts.ready).then(() => {})"
+@steps
+def test_a_slider_moved_quickly_ends_at_its_last_value(reader):
+    figure = reader.figure("scale-shift")
+    figure.evaluate(
+        "(() => { const input = node.querySelector('[name=gamma]');"
+        " for (let v = -3; v <= 2.5; v += 0.05) { input.value = v;"
+        " input.dispatchEvent(new Event('input', {bubbles: true})); } })()"
+    )
+    assert_drawn(figure, explorers.get("scale-shift"), {"gamma": 2.5})
 
 
-@pytest.mark.parametrize("name", explorers.names())
-def test_the_canvas_shows_what_plotly_shows(browser, book_url, name):
-    """While things move, a canvas draws the marks; at rest plotly does. They look alike."""
-    with reading(browser, book_url) as reader:
-        reader.open(f"book/{PAGE[name]}")
-        figure = reader.figure(name)
-        plot = figure.root.locator(".bnviz-plot")
-        reader.page.evaluate(AT_REST)
-        rested = pixels(plot.screenshot())
-        base = reader.page.locator('script[src*="explorer.js"]').evaluate("s => s.src")
-        figure.evaluate(
-            f"import('{base.split('?')[0].replace('explorer.js', 'paint.js')}').then(m => {{"
-            " const plot = node.querySelector('.bnviz-plot');"
-            " if (!m.supports(plot)) throw Error('some trace is left to plotly');"
-            " new m.Painter(plot).paint(); })"
-        )
-        painted = pixels(plot.screenshot())
-        off = np.abs(painted - rested)
-        assert off.mean() < 1.5
-        assert (off.max(axis=2) > 90).mean() < 0.01
-        figure.evaluate("node.querySelectorAll('.bnviz-marks').forEach(canvas => canvas.remove())")
-        without = np.abs(pixels(plot.screenshot()) - rested)
-        assert without.mean() > 3 * off.mean(), "nothing was drawn: the check would not fail"
-
-
-def pixels(screenshot: bytes) -> np.ndarray:
-    """A PNG as numbers, (height, width, 3)."""
-    return np.asarray(Image.open(BytesIO(screenshot)).convert("RGB"), dtype=float)
-
-
-def test_a_slider_moved_quickly_ends_at_its_last_value(browser, book_url):
-    with reading(browser, book_url) as reader:
-        reader.open("book/steps.html")
-        figure = reader.figure("scale-shift")
-        figure.evaluate(
-            "(() => { const input = node.querySelector('[name=gamma]');"
-            " for (let v = -3; v <= 2.5; v += 0.05) { input.value = v;"
-            " input.dispatchEvent(new Event('input', {bubbles: true})); } })()"
-        )
-        assert_drawn(figure, explorers.get("scale-shift"), {"gamma": 2.5})
-
-
-def test_a_frame_that_comes_late_leaves_the_stage_to_plotly(browser, book_url):
-    with reading(browser, book_url) as reader:
-        reader.open("book/steps.html")
-        figure = reader.figure("scale-shift")
-        # a wait of Playwright's would stand in the same queue
-        reader.page.evaluate("() => { requestAnimationFrame = draw => setTimeout(draw, 600) }")
-        figure.evaluate(
-            "(() => { const input = node.querySelector('[name=gamma]'); input.value = 2;"
-            " input.dispatchEvent(new Event('input', {bubbles: true})); })()"
-        )
-        reader.page.wait_for_timeout(3_000)
-        assert figure.root.locator("[name=gamma]").input_value() == "2"
-        assert figure.renders >= 1
-        assert figure.evaluate("node.querySelector('.bnviz-hot') === null")
+@steps
+def test_a_frame_that_comes_late_leaves_the_stage_to_plotly(reader):
+    figure, reader.spent = reader.figure("scale-shift"), True
+    before = figure.renders
+    # a wait of Playwright's would stand in the same queue
+    reader.page.evaluate("() => { requestAnimationFrame = draw => setTimeout(draw, 600) }")
+    figure.evaluate(
+        "(() => { const input = node.querySelector('[name=gamma]'); input.value = 2;"
+        " input.dispatchEvent(new Event('input', {bubbles: true})); })()"
+    )
+    reader.page.wait_for_timeout(3_000)
+    assert figure.root.locator("[name=gamma]").input_value() == "2"
+    assert figure.renders > before
+    assert figure.evaluate("node.querySelector('.bnviz-hot') === null")
 
 
 # What lies at the middle of the button, once the picture is in the middle of the screen.
@@ -174,42 +131,38 @@ AT_HAND = """(() => {
 
 @pytest.mark.parametrize("width", [1200, 360])
 @pytest.mark.parametrize("name", [n for n in explorers.names() if n not in STILL])
-def test_the_button_that_stops_a_training_is_at_hand(browser, book_url, name, width):
-    with reading(browser, book_url) as reader:
-        reader.page.set_viewport_size({"width": width, "height": 640})
-        reader.open(f"book/{PAGE[name]}")
-        figure = reader.figure(name)
-        reader.page.evaluate(AT_REST)
-        assert figure.evaluate(AT_HAND) == "play"
+def test_the_button_that_stops_a_training_is_at_hand(reader, name, width):
+    reader.resize(width, 640)
+    figure = reader.figure(name)
+    reader.page.evaluate(AT_REST)
+    assert figure.evaluate(AT_HAND) == "play"
 
 
-def test_play_trains_and_its_losses_are_pythons(browser, book_url):
+@shift
+def test_play_trains_and_its_losses_are_pythons(reader):
     expected = losses(explorers.get("drift"), 100)
-    with reading(browser, book_url) as reader:
-        reader.open("book/shift.html")
-        figure = reader.figure("drift")
-        figure.press("play")
-        figure.wait_for("Number(node.dataset.step) >= 100")
-        figure.press("play")
-        for output, trace in (("plain_loss", "plain-loss"), ("bn_loss", "bn-loss")):
-            drawn = figure.drawn(trace, "y")[:100]
-            np.testing.assert_allclose(drawn, expected[output], rtol=0, atol=1e-4)
-        assert figure.drawn("bn-loss", "x")[:3] == [1, 2, 3]
-        heat = np.array(figure.drawn("bn-1-over-time", "z"))
-        assert heat.shape[1] == len(figure.drawn("bn-loss", "x"))
+    figure = reader.figure("drift")
+    figure.press("play")
+    figure.wait_for("Number(node.dataset.step) >= 100")
+    figure.press("play")
+    for output, trace in (("plain_loss", "plain-loss"), ("bn_loss", "bn-loss")):
+        drawn = figure.drawn(trace, "y")[:100]
+        np.testing.assert_allclose(drawn, expected[output], rtol=0, atol=1e-4)
+    assert figure.drawn("bn-loss", "x")[:3] == [1, 2, 3]
+    heat = np.array(figure.drawn("bn-1-over-time", "z"))
+    assert heat.shape[1] == len(figure.drawn("bn-loss", "x"))
 
 
-def test_a_simulation_that_is_not_observed_plays_on(browser, book_url):
+@shift
+def test_a_simulation_that_is_not_observed_plays_on(reader):
     expected = losses(explorers.get("ics"), 15)
-    with reading(browser, book_url) as reader:
-        reader.open("book/shift.html")
-        figure = reader.figure("ics")
-        for number in range(1, 16):
-            figure.press("step")
-            figure.wait_for(f"node.dataset.step === '{number}'")
-        for output, kept in expected.items():
-            drawn = figure.drawn(output.replace("_", "-"), "y")
-            np.testing.assert_allclose(drawn, kept, rtol=1e-3)
+    figure = reader.figure("ics")
+    for number in range(1, 16):
+        figure.press("step")
+        figure.wait_for(f"node.dataset.step === '{number}'")
+    for output, kept in expected.items():
+        drawn = figure.drawn(output.replace("_", "-"), "y")
+        np.testing.assert_allclose(drawn, kept, rtol=1e-3)
 
 
 def test_choosing_a_unit_shows_another_part_of_the_same_run(browser, book_url):
@@ -235,38 +188,36 @@ def test_choosing_a_unit_shows_another_part_of_the_same_run(browser, book_url):
         np.testing.assert_allclose(figure.drawn("bn-p50", "y")[:60], tracks[:, 1, 8], atol=2e-3)
 
 
-def test_controls_act_while_it_trains_and_gamma_holds_every_layer(browser, book_url):
-    with reading(browser, book_url) as reader:
-        reader.open("book/shift.html")
-        figure = reader.figure("drift")
-        figure.press("play")
-        figure.wait_for("Number(node.dataset.step) >= 5")
-        figure.move("gamma", 0)
-        assert figure.root.locator('[name="hold"]').is_checked()
-        figure.move("beta", 2)
-        seen = figure.step
-        figure.wait_for(f"Number(node.dataset.step) > {seen + 3}")
-        figure.press("play")
-        assert "With BN: mean 2.0, std 0.0" in figure.readout
-        stopped = figure.step
-        figure.press("step")
-        figure.wait_for(f"Number(node.dataset.step) === {stopped + 1}")
+@shift
+def test_controls_act_while_it_trains_and_gamma_holds_every_layer(reader):
+    figure = reader.figure("drift")
+    figure.press("play")
+    figure.wait_for("Number(node.dataset.step) >= 5")
+    figure.move("gamma", 0)
+    assert figure.root.locator('[name="hold"]').is_checked()
+    figure.move("beta", 2)
+    seen = figure.step
+    figure.wait_for(f"Number(node.dataset.step) > {seen + 3}")
+    figure.press("play")
+    assert "With BN: mean 2.0, std 0.0" in figure.readout
+    stopped = figure.step
+    figure.press("step")
+    figure.wait_for(f"Number(node.dataset.step) === {stopped + 1}")
 
 
-def test_a_run_longer_than_the_history_keeps_its_beginning(browser, book_url):
-    with reading(browser, book_url) as reader:
-        reader.open("book/shift.html")
-        figure = reader.figure("drift")
-        figure.root.locator('[name="speed"]').select_option("fast")
-        figure.press("play")
-        figure.wait_for("Number(node.dataset.step) > 260")
-        figure.press("play")
-        steps = figure.drawn("bn-loss", "x")
-        assert steps[:2] == [1.5, 3.5]
-        assert steps[-1] == pytest.approx(figure.step, abs=2)
-        expected = losses(explorers.get("drift"), 60)["bn_loss"]
-        merged = np.array(expected).reshape(-1, 2).mean(1)
-        np.testing.assert_allclose(figure.drawn("bn-loss", "y")[:30], merged, atol=2e-4)
+@shift
+def test_a_run_longer_than_the_history_keeps_its_beginning(reader):
+    figure = reader.figure("drift")
+    figure.root.locator('[name="speed"]').select_option("fast")
+    figure.press("play")
+    figure.wait_for("Number(node.dataset.step) > 260")
+    figure.press("play")
+    steps = figure.drawn("bn-loss", "x")
+    assert steps[:2] == [1.5, 3.5]
+    assert steps[-1] == pytest.approx(figure.step, abs=2)
+    expected = losses(explorers.get("drift"), 60)["bn_loss"]
+    merged = np.array(expected).reshape(-1, 2).mean(1)
+    np.testing.assert_allclose(figure.drawn("bn-loss", "y")[:30], merged, atol=2e-4)
 
 
 def test_divergence_is_said_and_reset_begins_again(browser, book_url):
@@ -299,42 +250,39 @@ def test_a_link_brings_the_picture_back_and_junk_in_it_is_clamped(browser, book_
         assert_drawn(figure, explorers.get("scale-shift"), {"gamma": 3.0, "beta": -1.0})
 
 
-def test_the_keyboard_alone_moves_a_figure(browser, book_url):
-    with reading(browser, book_url) as reader:
-        reader.open("book/steps.html")
-        figure = reader.figure("scale-shift")
-        figure.root.locator('[name="reset"]').focus()
-        for _ in range(3):  # the menu, the typed value, the slider
-            reader.page.keyboard.press("Tab")
-        assert reader.page.evaluate("document.activeElement.name") == "gamma"
-        reader.page.keyboard.press("End")
-        assert_drawn(figure, explorers.get("scale-shift"), {"gamma": 3.0})
+@steps
+def test_the_keyboard_alone_moves_a_figure(reader):
+    figure = reader.figure("scale-shift")
+    figure.root.locator('[name="reset"]').focus()
+    for _ in range(3):  # the menu, the typed value, the slider
+        reader.page.keyboard.press("Tab")
+    assert reader.page.evaluate("document.activeElement.name") == "gamma"
+    reader.page.keyboard.press("End")
+    assert_drawn(figure, explorers.get("scale-shift"), {"gamma": 3.0})
 
 
-def test_a_value_can_be_typed_and_nonsense_is_not_taken(browser, book_url):
-    with reading(browser, book_url) as reader:
-        reader.open("book/steps.html")
-        figure = reader.figure("scale-shift")
-        field = figure.root.locator(".bnviz-value").first
-        for typed, taken in (("2,5", 2.5), ("−99", -3.0), ("<b>", -3.0)):
-            field.fill(typed)
-            field.press("Enter")
-            assert_drawn(figure, explorers.get("scale-shift"), {"gamma": taken})
-            assert float(field.input_value()) == taken
+@steps
+def test_a_value_can_be_typed_and_nonsense_is_not_taken(reader):
+    figure = reader.figure("scale-shift")
+    field = figure.root.locator(".bnviz-value").first
+    for typed, taken in (("2,5", 2.5), ("−99", -3.0), ("<b>", -3.0)):
+        field.fill(typed)
+        field.press("Enter")
+        assert_drawn(figure, explorers.get("scale-shift"), {"gamma": taken})
+        assert float(field.input_value()) == taken
 
 
-def test_the_space_bar_plays_and_pauses(browser, book_url):
-    with reading(browser, book_url) as reader:
-        reader.open("book/shift.html")
-        figure = reader.figure("drift")
-        figure.root.locator('input[type="range"]').first.focus()
-        reader.page.keyboard.press("Space")
-        figure.wait_for("Number(node.dataset.step) >= 2")
-        reader.page.keyboard.press("Space")
-        assert figure.root.locator('[name="play"]').text_content() == "Play"
-        figure.root.locator(".bnviz-value").first.focus()
-        reader.page.keyboard.press("Space")  # typed into the field
-        assert figure.root.locator('[name="play"]').text_content() == "Play"
+@shift
+def test_the_space_bar_plays_and_pauses(reader):
+    figure = reader.figure("drift")
+    figure.root.locator('input[type="range"]').first.focus()
+    reader.page.keyboard.press("Space")
+    figure.wait_for("Number(node.dataset.step) >= 2")
+    reader.page.keyboard.press("Space")
+    assert figure.root.locator('[name="play"]').text_content() == "Play"
+    figure.root.locator(".bnviz-value").first.focus()
+    reader.page.keyboard.press("Space")  # typed into the field
+    assert figure.root.locator('[name="play"]').text_content() == "Play"
 
 
 def test_the_readout_is_spoken_once_things_rest(browser, book_url):
@@ -349,40 +297,36 @@ def test_the_readout_is_spoken_once_things_rest(browser, book_url):
         assert said.text_content() == figure.readout
 
 
-def test_the_menu_saves_the_picture_and_shows_the_code(browser, book_url):
-    with reading(browser, book_url) as reader:
-        reader.open("book/steps.html")
-        figure = reader.figure("scale-shift")
-        figure.root.locator("summary").click()
-        with reader.page.expect_download() as download:
-            figure.press("save")
-        assert download.value.suggested_filename == "scale-shift.png"
-        with Image.open(download.value.path()) as picture:
-            width, height = picture.size
-        box = figure.root.locator(".bnviz-plot").bounding_box()
-        assert (width, height) == (2 * round(box["width"]), 2 * round(box["height"]))
-        figure.press("code")
-        listing = figure.root.locator("dialog .highlight")
-        listing.wait_for()
-        source = inspect.getsource(sys.modules[explorers.get("scale-shift").compute.__module__])
-        assert listing.inner_text().strip() == source.strip()
-        reader.page.keyboard.press("Escape")
-        assert figure.root.locator("dialog").count() == 0
+@steps
+def test_the_menu_saves_the_picture_and_shows_the_code(reader):
+    figure = reader.figure("scale-shift")
+    figure.root.locator("summary").click()
+    with reader.page.expect_download() as download:
+        figure.press("save")
+    assert download.value.suggested_filename == "scale-shift.png"
+    with Image.open(download.value.path()) as picture:
+        width, height = picture.size
+    box = figure.root.locator(".bnviz-plot").bounding_box()
+    assert (width, height) == (2 * round(box["width"]), 2 * round(box["height"]))
+    figure.press("code")
+    listing = figure.root.locator("dialog .highlight")
+    listing.wait_for()
+    source = inspect.getsource(sys.modules[explorers.get("scale-shift").compute.__module__])
+    assert listing.inner_text().strip() == source.strip()
+    reader.page.keyboard.press("Escape")
+    assert figure.root.locator("dialog").count() == 0
 
 
-def test_full_screen_gives_the_drawing_the_room_and_takes_it_back(browser, book_url):
-    with reading(browser, book_url) as reader:
-        reader.open("book/steps.html")
-        figure = reader.figure("scale-shift")
-        plot = figure.root.locator(".bnviz-plot")
-        before = plot.bounding_box()
-        figure.root.locator("summary").click()
-        figure.press("fullscreen")
-        figure.wait_for(f"node.querySelector('.bnviz-plot').offsetWidth > {before['width'] + 50}")
-        reader.page.evaluate("document.exitFullscreen()")
-        figure.wait_for(
-            f"node.querySelector('.bnviz-plot').offsetHeight === {round(before['height'])}"
-        )
+@steps
+def test_full_screen_gives_the_drawing_the_room_and_takes_it_back(reader):
+    figure = reader.figure("scale-shift")
+    plot = figure.root.locator(".bnviz-plot")
+    before = plot.bounding_box()
+    figure.root.locator("summary").click()
+    figure.press("fullscreen")
+    figure.wait_for(f"node.querySelector('.bnviz-plot').offsetWidth > {before['width'] + 50}")
+    reader.page.evaluate("document.exitFullscreen()")
+    figure.wait_for(f"node.querySelector('.bnviz-plot').offsetHeight === {round(before['height'])}")
 
 
 def test_a_missing_runtime_is_said_and_trying_again_works(browser, book_url):
@@ -410,17 +354,10 @@ def test_without_javascript_the_first_drawing_and_a_sentence_remain(browser, boo
 
 
 @pytest.mark.parametrize("path", FIGURES)
-def test_a_phone_shows_the_whole_page_without_scrolling_sideways(browser, book_url, path):
-    context = browser.new_context(viewport={"width": 360, "height": 740})
-    page = context.new_page()
-    page.goto(f"{book_url}book/{path}")
-    for figure in page.locator("figure.bnviz").all():
-        figure.scroll_into_view_if_needed()
-    page.wait_for_function(
-        "() => document.querySelectorAll('figure.bnviz:not(.bnviz-ready)').length === 0"
-    )
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
-    context.close()
+def test_a_phone_shows_the_whole_page_without_scrolling_sideways(reader, path):
+    reader.figures()
+    reader.resize(360, 740)
+    assert reader.page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def test_pages_without_a_figure_load_none_of_its_scripts(browser, book_url):
@@ -431,11 +368,7 @@ def test_pages_without_a_figure_load_none_of_its_scripts(browser, book_url):
         assert not [s for s in scripts if "bnviz" in s and not any(e in s for e in everywhere)]
 
 
-def test_the_figure_follows_the_page_into_the_dark(browser, book_url):
-    with reading(browser, book_url) as reader:
-        reader.open("book/steps.html")
-        figure = reader.figure("scale-shift")
-        reader.page.evaluate("document.documentElement.dataset.theme = 'dark'")
-        figure.wait_for(
-            "node.querySelector('.bnviz-plot').layout.template.layout.font.color === '#d6dbe1'"
-        )
+@steps
+def test_the_figure_follows_the_page_into_the_dark(reader):
+    reader.figure("scale-shift")
+    reader.show("dark")

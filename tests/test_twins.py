@@ -7,24 +7,20 @@ import torch
 from bnviz.figure.explorer import readable, typeset
 from bnviz.figure.history import History
 from bnviz.maths import prng
-from tests.reader import reading
 
-pytestmark = pytest.mark.xdist_group("page")
+pytestmark = pytest.mark.page("steps.html")
 
 
-@pytest.fixture(scope="module")
-def run(browser, book_url):
+@pytest.fixture
+def run(reader):
     """Call a function of one of the page's modules in the browser."""
-    with reading(browser, book_url) as reader:
-        reader.open("book/steps.html")
-        base = reader.page.locator('script[src*="explorer.js"]').evaluate("s => s.src")
 
-        def call(module: str, code: str, argument):
-            url = base.split("?")[0].replace("explorer.js", module)
-            body = f"async ([url, argument]) => {{ const m = await import(url); return {code}; }}"
-            return reader.page.evaluate(body, [url, argument])
+    def call(module: str, code: str, argument):
+        load = f"const m = await import(new URL('{module}', base).href)"
+        body = f"async ([base, argument]) => {{ {load}; return {code}; }}"
+        return reader.page.evaluate(body, [reader.script, argument])
 
-        yield call
+    return call
 
 
 def test_the_hash_is_the_same(run):

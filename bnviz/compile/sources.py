@@ -20,7 +20,7 @@ def closure(*names: str) -> dict[str, str]:
         ValueError: for a module that has no source file, such as a notebook.
 
     >>> sorted(closure("bnviz.maths.measures", "bnviz.figure.history"))
-    ['bnviz.maths._arguments', 'bnviz.figure.history', 'bnviz.maths.measures']
+    ['bnviz.figure.history', 'bnviz.maths._arguments', 'bnviz.maths.measures']
     """
     found: dict[str, str] = {}
     waiting = list(names)

@@ -22,7 +22,7 @@
 import { Controls, element, offerRetry } from "./controls.js";
 import { fill } from "./format.js";
 import { Painter, supports } from "./paint.js";
-import { config, plotly, templateNow } from "./plotly.js";
+import { config, followWidth, plotly, templateNow } from "./plotly.js";
 import { pick } from "./run.js";
 import { ask, loadRuntime, whenStopped } from "./runtime.js";
 import { more } from "./tools.js";
@@ -84,6 +84,7 @@ export class Explorer {
     const { data, layout } = this.spec.figure;
     this.plot.style.height = `${layout.height}px`;
     await this.plotly.newPlot(this.plot, data, this.layout(layout), config);
+    followWidth(this.plotly, this.plot);
     this.painter = new Painter(this.plot);
     this.node.querySelectorAll(".bnviz-poster").forEach((poster) => poster.remove());
     this.node.classList.add("bnviz-ready");

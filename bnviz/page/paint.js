@@ -56,10 +56,10 @@ export class Painter {
     this.gd.classList.add("bnviz-hot");
   }
 
-  /** Give the stage back to plotly. */
+  /** Give the stage back to plotly. A canvas that stayed would keep its width in a narrower window. */
   clear() {
     this.gd.classList.remove("bnviz-hot");
-    this.context.clearRect(0, 0, this.canvas.width, this.canvas.height);
+    this.canvas.remove();
   }
 
   /** Put the canvas between plotly's marks and its labels, at the size of the figure. */

@@ -33,9 +33,29 @@ export function templateNow(templates) {
   return document.documentElement.dataset.theme === "dark" ? templates.dark : templates.light;
 }
 
+const SETTLED = 100; // milliseconds without another width until a figure is drawn for it
+
+/**
+ * Draw a figure again whenever its column has another width. plotly's own `responsive` looks once,
+ * when the window changes; the sidebar slides in and out for a third of a second after that.
+ * @param {PlotlyLibrary} library @param {HTMLElement} plot in which plotly has drawn
+ */
+export function followWidth(library, plot) {
+  const drawn = /** @type {PlotlyElement} */ (plot);
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let waiting;
+  const fit = () => {
+    const width = plot.clientWidth; // 0 while it is hidden
+    if (width && Math.abs(drawn._fullLayout.width - width) > 1) library.Plots.resize(plot);
+  };
+  new ResizeObserver(() => {
+    clearTimeout(waiting);
+    waiting = setTimeout(fit, SETTLED);
+  }).observe(plot);
+}
+
 export const config = {
   displayModeBar: false,
-  responsive: true,
   doubleClick: false,
   scrollZoom: false,
 };

@@ -1,6 +1,6 @@
 // @ts-check
 /** Draw a plain plotly figure of a notebook: its data stands in the page as JSON. */
-import { config, plotly, templateNow } from "./plotly.js";
+import { config, followWidth, plotly, templateNow } from "./plotly.js";
 
 /** @param {HTMLElement} node whose data-plotly is the address of plotly.js */
 export async function drawStored(node) {
@@ -15,6 +15,7 @@ export async function drawStored(node) {
       library.react(plot, figure.data, { ...figure.layout, template: templateNow(templates), autosize: true }, config);
     node.append(plot);
     await draw();
+    followWidth(library, plot);
     node.querySelectorAll(".bnviz-poster").forEach((poster) => poster.remove());
     new MutationObserver(draw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   } catch {
