@@ -39,10 +39,12 @@ AS_OPENED = """async () => {
     if (Date.now() > begun + 60_000) throw Error("a figure does not come to rest");
   }
 }"""
-# Whether the page, and every figure that plotly has drawn, is in the colours of a mode.
+# Whether the page, and every figure that plotly has drawn, is in the colours of a mode, and no
+# colour is on its way to another.
 IN_MODE = """([mode, ink]) => document.documentElement.dataset.theme === mode
   && [...document.querySelectorAll(".bnviz-ready .bnviz-plot")].every(
-    (plot) => plot.layout.template.layout.font.color === ink)"""
+    (plot) => plot.layout.template.layout.font.color === ink)
+  && document.getAnimations().every(({ effect }) => effect.getComputedTiming().iterations > 9)"""
 # Whether plotly has drawn every figure for the width that its column has now.
 FITS = """() => [...document.querySelectorAll(".bnviz-ready .bnviz-plot")].every(
   (plot) => Math.abs(plot._fullLayout.width - plot.clientWidth) <= 1)"""

@@ -23,7 +23,9 @@ class FigureWidget(go.FigureWidget):
         heard: when a browser last said something, as `time.perf_counter` has it.
     """
 
-    _esm = Path(__file__).with_name("figurewidget.js")
+    # The text: of a file that it is given by name, anywidget 0.11 waits for changes, and what waits
+    # holds on to every figure that was ever shown.
+    _esm = Path(__file__).with_name("figurewidget.js").read_text(encoding="utf-8")
     heard = 0.0
 
     def __init__(self, *args, **kwargs):
