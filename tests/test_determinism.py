@@ -8,8 +8,6 @@ import sys
 import numpy as np
 import pytest
 
-from tests.test_notebooks import BOOK, nbval
-
 # Prints what a seed decides: data, a network, thirty steps of two figures.
 PROGRAM = """
 import json, sys, torch
@@ -86,13 +84,3 @@ def test_another_seed_is_seen(first):
         command, env=os.environ | ONE, capture_output=True, text=True, check=True
     )  # fmt: skip
     assert json.loads(done.stdout)["drift"] != first["drift"]
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("settings", [TWO, ONE | OTHER], ids=["two threads", "another kernel"])
-@pytest.mark.parametrize("name", ["steps", "backprop"])
-def test_a_notebook_prints_the_same_under_other_settings(monkeypatch, name, settings):
-    for key, value in settings.items():
-        monkeypatch.setenv(key, value)
-    done = nbval(BOOK / f"{name}.ipynb")
-    assert done.returncode == 0, done.stdout
