@@ -48,9 +48,11 @@ SCRIPT: tuple[Event, ...] = (
 )
 
 # What every other Simulation must do as well; the controls that it lacks are left out, a value that
-# is beyond its range becomes the end of it, and None is half the start: at high rates the network
-# of matrices amplifies rounding at every step, and no two ways of computing agree for long.
+# is beyond its range becomes the end of it, and None is a tenth of the start: high rates amplify
+# rounding at every step, and no two ways of computing agree for long. Slowly, so that a pause on a
+# busy machine comes a step or two late, not twenty.
 SHORT: tuple[Event, ...] = (
+    ("speed", "slow"),
     ("step", 2),
     ("set", {"lr": None}),
     ("step", 1),
@@ -229,6 +231,9 @@ def do(event: Event, kernel: Kernel, page: Page) -> None:
     elif what == "seed":
         page.seed(value)
         kernel.seed(value)
+    elif what == "speed":
+        page.figure.root.locator("[name=speed]").select_option(value)
+        kernel.call(setattr, kernel.fig._transport.speed, "value", value)
     elif what == "diverge":
         page.diverge()
         kernel.call(kernel.fig.step, 10_000)
@@ -310,7 +315,7 @@ def test_every_training_is_the_same_in_kernel_and_page(both, name):
     for what, value in SHORT:
         if what == "set":
             value = {
-                name: own[name].nearest(own[name].value / 2 if v is None else v)
+                name: own[name].nearest(own[name].value / 10 if v is None else v)
                 for name, v in value.items()
                 if name in own
             }
