@@ -18,26 +18,27 @@ WINDOW: ViewportSize = {"width": 1200, "height": 900}
 AT_REST = "MathJax.startup.promise.then(() => document.fonts.ready).then(() => {})"
 # A figure that was never moved keeps its first drawing; the others are reset and come to rest.
 AS_OPENED = """async () => {
-  const seconds = (n) => new Promise((resolve) => setTimeout(resolve, 1000 * n));
-  const drawn = (node) => Number(node.dataset.renders);
+  const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
   const moved = [];
   for (const node of document.querySelectorAll("figure.bnviz[data-state=live]")) {
-    if (drawn(node) === 0) continue;
+    if (node.dataset.renders === "0") continue;
     for (const menu of node.querySelectorAll("details[open]")) menu.open = false;
     for (const [name, value] of [["seed", "0"], ["speed", "normal"]]) {
       const input = node.querySelector(`[name=${name}]`);
       if (input) input.value = value;
     }
-    moved.push([node, drawn(node)]);
+    moved.push(node);
     node.querySelector("button[name=reset]").click();
   }
   document.activeElement?.blur();
   scrollTo({ top: 0, behavior: "instant" });
-  const resting = ([node, before]) =>
-    drawn(node) > before && (node.dataset.step ?? "0") === "0" && !node.querySelector(".bnviz-hot");
-  for (const begun = Date.now(); !moved.every(resting); await seconds(0.02)) {
+  const resting = (node) => !node.dataset.doing && !node.querySelector(".bnviz-hot");
+  const begun = Date.now();
+  do {
+    await frame();
+    await frame(); // the newest picture may wait for the next one
     if (Date.now() > begun + 60_000) throw Error("a figure does not come to rest");
-  }
+  } while (!moved.every(resting));
 }"""
 # Whether the page, and every figure that plotly has drawn, is in the colours of a mode, and no
 # colour is on its way to another.
@@ -150,7 +151,9 @@ class Figure:
         self.wait_for(f"Number(node.dataset.renders) > {before}")
 
     def rest(self) -> None:
-        """Until plotly itself has drawn what the canvas showed."""
+        """Until nothing is left to do, and plotly itself has drawn what the canvas showed."""
+        self.wait_for("!node.dataset.doing")
+        self.page.evaluate("new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))")
         self.wait_for("!node.querySelector('.bnviz-hot')")
 
     def press(self, name: str) -> None:

@@ -172,16 +172,8 @@ class Page:
     def reset(self) -> None:
         self.figure.press("reset")
 
-    def rest(self) -> None:
-        """Until nothing has been drawn for a while, and plotly has drawn the last picture."""
-        before = -1
-        while before != (now := self.figure.renders):
-            before = now
-            self.figure.page.wait_for_timeout(300)
-        self.figure.rest()
-
     def seen(self) -> Seen:
-        self.rest()
+        self.figure.rest()
         traces: dict[str, dict[str, np.ndarray]] = {}
         for binding in self.simulation.bindings:
             found = traces.setdefault(binding.trace, {})
@@ -222,7 +214,7 @@ def do(event: Event, kernel: Kernel, page: Page) -> None:
         begun = kernel.fig.number
         kernel.play(begun + value)
         page.play(kernel.fig.number)
-        page.rest()
+        page.figure.rest()
         if behind := page.figure.step - kernel.fig.number:
             kernel.call(kernel.fig.step, behind)
     elif what == "set":

@@ -13,7 +13,8 @@
  *     failed    "Try again", a wish           loading
  *
  * What is to be done are WISHES. `work` fulfils them one at a time, in the order of `next`, until none
- * is left; a wish that comes again while it waits is one wish, so the newest values win.
+ * is left; a wish that comes again while it waits is one wish, so the newest values win. `data-doing`
+ * says which one is being fulfilled.
  *
  *     wish    who has it                                what is done
  *     load    a figure that is near, "Try again"        the runtime and the graphs arrive
@@ -151,12 +152,14 @@ export class Explorer {
   async work() {
     if (this.doing) return; // whoever works sees the new wish
     while ((this.doing = this.next())) {
+      this.node.dataset.doing = this.doing;
       try {
         await /** @type {any} */ (this)[this.doing]();
       } catch (error) {
         this.fail(/** @type {Error} */ (error));
       }
     }
+    this.node.dataset.doing = "";
   }
 
   /** The most urgent wish; "" when there is none. @returns {string} */
