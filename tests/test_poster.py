@@ -319,6 +319,14 @@ def test_a_picture_has_its_words_whatever_letters_they_need(text):
     assert np.mean([columns.min(), columns.max()]) == pytest.approx(700, abs=15)
 
 
+def test_a_sign_beside_a_word_leaves_the_word_as_it_is():
+    """resvg would draw all of it in the font that has the sign."""
+    word = {"x": 5, "y": 0, "showarrow": False, "font": {"color": "#ff0000", "size": 20}}
+    alone, both = (reds(painted(annotations=[{**word, "text": t}]))[1] for t in ("word", "◆word"))
+    sign = reds(painted(annotations=[{**word, "text": "◆"}]))[1]
+    assert np.ptp(both) == pytest.approx(np.ptp(alone) + np.ptp(sign), abs=6)  # air between them
+
+
 def test_cells_of_a_picture_have_sharp_edges():
     scale = {"colorscale": [[0, "#0000ff"], [1, "#ff0000"]], "showscale": False}
     pixels = painted({"type": "heatmap", "x": [2.5, 7.5], "y": [0], "z": [[0, 1]], **scale})

@@ -22,6 +22,48 @@ FONTS = {
     ("DejaVu Sans", "bold"): "dejavu-fonts-ttf/ttf/DejaVuSans-Bold.ttf",
 }
 FAMILY = "Arimo, 'DejaVu Sans'"  # the letters that posters are measured with
+WORDS = ["a long word on the axis", "another of them", "short"]
+LINE = {"x": WORDS, "y": [1e6, 2e6, 3e6]}
+# What the book's figures do not have today.
+OTHERS = {
+    "turned labels with room for them": {
+        "data": [LINE],
+        "layout": {
+            "xaxis": {"tickangle": 60, "automargin": True, "title": {"text": "words"}},
+            "yaxis": {"automargin": True, "title": {"text": "numbers"}, "tickformat": ".9f"},
+        },
+    },
+    "a colour bar and cells of several sizes": {
+        "data": [
+            {"type": "heatmap", "x": [0, 1, 4], "y": [0, 2, 3],
+             "z": [[1, 2, 3], [4, None, 6], [7, 8, 9]],
+             "colorscale": "Viridis", "reversescale": True,
+             "colorbar": {"title": {"text": "how much", "side": "right"}}}
+        ],
+        "layout": {},
+    },
+    "notes": {
+        "data": [LINE],
+        "layout": {
+            "title": {"text": "A <b>title</b><br>of two lines"},
+            "annotations": [
+                {"text": "an arrow<br>and two lines", "x": 1, "y": 2e6, "ax": 40, "ay": 30},
+                {"text": "x<sub>i</sub> turned", "x": 0.5, "y": 1, "xref": "paper", "yref": "paper",
+                 "xanchor": "left", "yanchor": "top", "showarrow": False, "textangle": 30},
+                {"text": "in a <i>box</i>", "x": 0, "y": 0, "xref": "paper", "yref": "paper",
+                 "yanchor": "top", "showarrow": False, "bordercolor": "#ff0000", "borderpad": 4},
+            ],
+        },
+    },
+    "a legend below": {
+        "data": [
+            {**LINE, "name": "one <b>bold</b>", "mode": "lines+markers",
+             "error_y": {"array": [1e6, 2e6, 1e6]}},
+            {**LINE, "name": "another, longer", "type": "bar"},
+        ],
+        "layout": {"legend": {"orientation": "h", "title": {"text": "these"}}},
+    },
+}  # fmt: skip
 # What a reader sees in an element, as a browser lays it out, by kind of element.
 SEEN = """(root) => {
   const home = root.getBoundingClientRect();
@@ -63,7 +105,7 @@ def drawn(page, figure: dict) -> dict:
     """What plotly.js shows there."""
     look = theme.template("light")
     look["layout"]["font"]["family"] = FAMILY
-    layout = {**figure["layout"], "template": look, "width": draw.WIDTH}
+    layout = {"height": 450, **figure["layout"], "template": look, "width": draw.WIDTH}
     page.evaluate(
         "([data, layout]) => Plotly.newPlot('plot', data, layout, { staticPlot: true })",
         [figure["data"], layout],
@@ -94,9 +136,9 @@ def pixels(image: dict) -> np.ndarray:
     return np.concatenate([rgba[..., :3] * rgba[..., 3:] / 255, rgba[..., 3:]], axis=-1)
 
 
-@pytest.mark.parametrize("name", explorers.names())
+@pytest.mark.parametrize("name", [*explorers.names(), *OTHERS])
 def test_a_poster_is_what_plotly_draws_in_a_browser(sheet, name):
-    figure = first_drawing(name).figure
+    figure = OTHERS[name] if name in OTHERS else first_drawing(name).figure
     browsers, ours = drawn(sheet, figure), still(sheet, figure)
     assert browsers["text"]
     assert browsers["path"]

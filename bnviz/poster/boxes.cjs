@@ -165,22 +165,42 @@ function boxes(element) {
   }
 }
 
+/**
+ * Where one is after going a way along a path of straight lines, or at its end: an arrow's head asks.
+ * @param {Element} path @param {number} way
+ */
+function along(path, way) {
+  const points = boxesOfPath(path.getAttribute("d") ?? "");
+  let length = 0;
+  for (let k = 1; k < points.length; k++) {
+    const [[x, y], [right, down]] = [points[k - 1], points[k]];
+    const step = Math.hypot(right - x, down - y);
+    if (way <= length + step) {
+      const part = step && (way - length) / step;
+      return { x: x + part * (right - x), y: y + part * (down - y), length: way };
+    }
+    length += step;
+  }
+  const [x, y] = points[points.length - 1];
+  return { x, y, length };
+}
+
 /** @param {Box} box in the shape of a DOMRect */
 const rectangle = ([left, top, right, bottom]) =>
   ({ x: left, y: top, left, top, right, bottom, width: right - left, height: bottom - top });
 
 /** Give a window's elements the methods that measure. @param {any} window */
 function measure(window) {
-  window.SVGElement.prototype.getBBox = function () {
+  const { prototype } = window.SVGElement;
+  prototype.getBBox = function () {
     return rectangle(around(boxes(this)));
   };
-  window.SVGElement.prototype.getBoundingClientRect = function () {
-    /** @type {Matrix} */
-    let matrix = [1, 0, 0, 1, 0, 0];
-    for (let element = this; element?.localName !== "svg" && element; element = element.parentElement) {
-      matrix = times(matrixOf(element), matrix);
-    }
-    return rectangle(around(boxes(this).map((box) => moved(box, matrix))));
+  prototype.getBoundingClientRect = prototype.getBBox; // plotly.js asks copies, which are not moved
+  prototype.getTotalLength = function () {
+    return along(this, Infinity).length;
+  };
+  prototype.getPointAtLength = function (/** @type {number} */ way) {
+    return along(this, way);
   };
 }
 
