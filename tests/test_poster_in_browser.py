@@ -66,6 +66,8 @@ OTHERS = {
 }  # fmt: skip
 # What a reader sees in an element, as a browser lays it out, by kind of element.
 SEEN = """(root) => {
+  const paints = ["fill", "fill-opacity", "stroke", "stroke-opacity", "stroke-width"];
+  const LOOKS = [...paints, "stroke-dasharray", "opacity", "font-size", "font-weight"];
   const home = root.getBoundingClientRect();
   const seen = { text: [], path: [], image: [] };
   for (const node of root.querySelectorAll("text, path, image")) {
@@ -75,8 +77,11 @@ SEEN = """(root) => {
     const d = node.getAttribute("d") ?? "";
     if (kind === "text" ? !words.trim() : kind === "path" && !d) continue;
     const said = { text: words, path: node.getAttribute("class") ?? "", image: node.href?.baseVal };
+    const style = getComputedStyle(node);
+    const look = LOOKS.map((name) => style.getPropertyValue(name));
     const numbers = (d.match(/-?[\\d.]+(e-?\\d+)?/g) ?? []).map(Number);
-    seen[kind].push({ said: said[kind], place, numbers, listed: Boolean(node.closest(".legend")) });
+    const listed = Boolean(node.closest(".legend"));
+    seen[kind].push({ said: said[kind], place, look, numbers, listed });
   }
   return seen;
 }"""
@@ -147,7 +152,8 @@ def test_a_poster_is_what_plotly_draws_in_a_browser(sheet, name):
         seen["path"].sort(key=lambda one: one["said"])
         seen["image"].sort(key=lambda one: tuple(np.round(one["place"], -1)))
     for kind in ("text", "path"):
-        assert [one["said"] for one in ours[kind]] == [one["said"] for one in browsers[kind]]
+        for what in ("said", "look"):
+            assert [one[what] for one in ours[kind]] == [one[what] for one in browsers[kind]]
     # Notes stand on whole pixels, which a hair's breadth can decide; a legend adds them up.
     np.testing.assert_allclose(places(ours["text"]), places(browsers["text"]), atol=2.1)
     for one, other in zip(ours["path"], browsers["path"], strict=True):
