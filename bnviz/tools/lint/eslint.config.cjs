@@ -4,7 +4,7 @@ const globals = require("globals");
 
 module.exports = [
   {
-    files: ["bnviz/{page,bench,jupyter}/**/*.js"],
+    files: ["bnviz/{page,bench,jupyter}/**/*.js", "bnviz/poster/*.cjs"],
     ...js.configs.recommended,
     languageOptions: { ecmaVersion: 2024, sourceType: "module", globals: globals.browser },
     rules: {
@@ -12,6 +12,10 @@ module.exports = [
       // `_` stands where a signature or a pattern names what nobody reads
       "no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
     },
+  },
+  {
+    files: ["bnviz/poster/*.cjs"],
+    languageOptions: { sourceType: "commonjs", globals: globals.node },
   },
   {
     files: ["bnviz/page/worker.js"],
