@@ -92,7 +92,7 @@ $(BOOK): $(INSTALLED) $(BOOK_SOURCES)
 	@$(PY) -c 'from jupyter_book.cli.main import main; main()' build . --all --warningiserror --keep-going --nitpick
 	@touch $@
 
-$(INSTALLED): requirements.txt constraints.txt pyproject.toml bnviz/page/package-lock.json
+$(INSTALLED): requirements.txt constraints.txt pyproject.toml bnviz/page/package-lock.json bnviz/poster/package-lock.json
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "This book needs Python 3.11 or newer; name yours: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \

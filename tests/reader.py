@@ -16,6 +16,7 @@ LIVE = 60_000  # milliseconds until a figure is live on a busy machine
 WINDOW: ViewportSize = {"width": 1200, "height": 900}
 # Formulas that are set later move what stands below them, by fractions of a pixel too.
 AT_REST = "MathJax.startup.promise.then(() => document.fonts.ready).then(() => {})"
+TWO_FRAMES = "new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))"
 # A figure that was never moved keeps its first drawing; the others are reset and come to rest.
 AS_OPENED = """async () => {
   const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
@@ -153,7 +154,7 @@ class Figure:
     def rest(self) -> None:
         """Until nothing is left to do, and plotly itself has drawn what the canvas showed."""
         self.wait_for("!node.dataset.doing")
-        self.page.evaluate("new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))")
+        self.page.evaluate(TWO_FRAMES)  # the newest picture may wait for the next one
         self.wait_for("!node.querySelector('.bnviz-hot')")
 
     def press(self, name: str) -> None:

@@ -119,5 +119,6 @@ def _npm_ci(folder: Path) -> None:
 if __name__ == "__main__":
     try:
         print(f"The page's scripts are in {node_modules()}")
+        print(f"What draws the posters is in {node_modules(_PACKAGE / 'poster')}")
     except AssetsError as problem:
         sys.exit(str(problem))
