@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from bnviz.compile import export
+from bnviz.compile.trace import Layout
 
 
 def test_a_graph_that_computes_something_else_is_refused():
@@ -68,7 +69,7 @@ def test_a_table_is_split_along_its_own_axis():
 
 
 def test_a_state_is_taken_apart_in_one_node():
-    layout = export.Layout({"a": (3,), "b": (2, 2), "c": ()})
+    layout = Layout({"a": (3,), "b": (2, 2), "c": ()})
 
     def turned(state):
         a, b, c = layout.unpack(state).values()

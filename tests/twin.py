@@ -25,7 +25,7 @@ import torch
 
 from bnviz import explorers
 from bnviz.compile import artifacts
-from bnviz.compile.export import layout_of
+from bnviz.compile.trace import layout_of
 from bnviz.figure import drawing
 from bnviz.figure.controls import Choice, Slider
 from bnviz.figure.explorer import Explorer, Simulation

@@ -12,46 +12,19 @@ import logging
 import tempfile
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import prod
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from bnviz.compile.tidy import tidy
+from bnviz.compile.trace import function_of
 from bnviz.figure.explorer import Explorer, Simulation
 from bnviz.maths.functional import State
 
-__all__ = ["Layout", "export", "export_graph", "graph_names", "layout_of"]
+__all__ = ["export", "export_graph", "graph_names"]
 
 LARGEST_BATCH = 1024
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where each tensor of a state stands in the packed vector: names and shapes in order."""
-
-    shapes: dict[str, tuple[int, ...]]
-
-    def pack(self, state: State) -> Tensor:
-        """state -> (n,), float32."""
-        return torch.cat([state[name].reshape(-1) for name in self.shapes])
-
-    def unpack(self, vector: Tensor) -> State:
-        """(n,) -> state."""
-        parts = vector.split([prod(shape) for shape in self.shapes.values()])
-        return {
-            name: part.reshape(shape)
-            for part, (name, shape) in zip(parts, self.shapes.items(), strict=True)
-        }
-
-
-def layout_of(simulation: Simulation) -> Layout:
-    """The layout of a Simulation's state."""
-    state = _needed(simulation.initial)(torch.tensor(0.0), **simulation.tensors({}))
-    return Layout({name: tuple(value.shape) for name, value in state.items()})
 
 
 def graph_names(explorer: Explorer) -> tuple[str, ...]:
@@ -75,45 +48,8 @@ def export_graph(explorer: Explorer, name: str) -> bytes:
     """One of the graphs. Raises ValueError for a name that `graph_names` does not list."""
     if name not in graph_names(explorer):
         raise ValueError(f"{explorer.name} has the graphs {graph_names(explorer)}, not {name!r}")
-    controls = torch.tensor(list(explorer.numbers({}).values()))
-    if name == "compute":
-        compute = _needed(explorer.compute)
-        return _graph(lambda c: compute(**_by_name(explorer, c)), {"controls": controls})
-
-    assert isinstance(explorer, Simulation)  # nothing else has these graphs
-    layout = layout_of(explorer)
-    begin, go_on, look = explorer.initial, explorer.step, explorer.observe
-    seed = torch.tensor([0.0])
-
-    def initial(seed: Tensor, vector: Tensor) -> State:
-        state = _needed(begin)(seed.reshape(()), **_by_name(explorer, vector))
-        return {"next_state": layout.pack(state)}
-
-    def step(packed: Tensor, rows: Tensor, vector: Tensor) -> State:
-        new, outputs = _needed(go_on)(layout.unpack(packed), rows, **_by_name(explorer, vector))
-        return {"next_state": layout.pack(new), **outputs}
-
-    def observe(packed: Tensor, vector: Tensor) -> State:
-        return _needed(look)(layout.unpack(packed), **_by_name(explorer, vector))
-
-    if name == "initial":
-        return _graph(initial, {"seed": seed, "controls": controls})
-    state = initial(seed, controls)["next_state"]
-    if name == "observe":
-        return _graph(observe, {"state": state, "controls": controls})
-    rows = torch.arange(23)  # a free length; not that of another axis, which would be tied to it
-    return _graph(step, {"state": state, "rows": rows, "controls": controls})
-
-
-def _needed(function: Function | None) -> Function:
-    if function is None:
-        raise ValueError("this figure lacks the function of a graph that it should have")
-    return function
-
-
-def _by_name(explorer: Explorer, vector: Tensor) -> dict[str, Tensor]:
-    names = (c.name for c in explorer.controls)
-    return dict(zip(names, vector.unbind(), strict=True))
+    function = function_of(explorer, name)
+    return _graph(function.call, function.arguments)
 
 
 def _graph(function: Callable[..., State], inputs: dict[str, Tensor]) -> bytes:
