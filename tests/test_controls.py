@@ -140,6 +140,7 @@ def test_values_become_float32_numbers_and_missing_ones_keep_their_start():
         ({"name": "x--y"}, "not kebab-case"),
         ({"controls": (GAMMA, GAMMA)}, r"two controls share a name: \['gamma', 'gamma'\]"),
         ({"bindings": (Binding("y", "curve", "y"),)}, "no trace has the uid 'curve'"),
+        ({"counts": {"y": "bars"}}, "'y' cannot be counted as 'bars'; choose from .*histogram"),
     ],
 )
 def test_an_impossible_figure_is_refused(changes, message):

@@ -41,7 +41,7 @@ def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[st
         net, own = _net(name), part(state, name)
         norms = [layer.norm for layer in net.layers]
         with inputs_of(norms) as raw, inputs_of(net.activations) as entered:
-            values = hold(own, controls)
+            values = hold(net, own, controls)
             new[name], outputs[f"{name}_loss"] = descend(net, own, values, batch, controls["lr"])
         seen[name], seen[f"{name}_raw"] = entered, raw
     for name, _ in COLUMNS:
@@ -110,6 +110,10 @@ CHANNELS = Simulation(
         "{bn2_std_low:.1f} to {bn2_std_high:.1f}. Test digits read: {plain_test:.0%} without BN, "
         "{bn_test:.0%} with BN."
     ),
+    counts={
+        **{f"{name}{i}_heat": "log histogram" for name, _ in COLUMNS for i in (1, 2)},
+        **{f"{name}_test": "share" for name in NETS},
+    },
     initial=initial,
     step=step,
     observe=observe,

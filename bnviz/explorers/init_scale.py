@@ -149,4 +149,5 @@ INIT_SCALE = Explorer(
         "layer {depth:d} to layer 1 the gradient changes by 10^{plain_gradient_change:.1f} without "
         "BN and 10^{bn_gradient_change:.1f} with BN."
     ),
+    counts={f"{name}_saturated": "share" for name in NETS},
 )

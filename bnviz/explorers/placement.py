@@ -42,7 +42,8 @@ def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[st
         net, own = _net(name), part(state, name)
         behind = [*net.layers[1:], net.head]  # what enters these has left the layers
         with inputs_of(net.activations) as entered, inputs_of(behind) as left:
-            new[name], loss = descend(net, own, hold(own, controls), batch, controls["lr"])
+            values = hold(net, own, controls)
+            new[name], loss = descend(net, own, values, batch, controls["lr"])
         described = _describe(entered, left, controls["activation"])
         outputs |= {f"{name}_{k}": v for k, v in ({"loss": loss} | described).items()}
     return gather(new), outputs
@@ -116,6 +117,10 @@ PLACEMENT = Simulation(
         "{after_out_std[2]:.1f}. Test digits read: {plain_test:.0%} / {before_test:.0%} / "
         "{after_test:.0%}."
     ),
+    counts={
+        **{f"{name}_{place}_density": "histogram" for name in NETS for place in SPANS},
+        **{f"{name}_{what}": "share" for name in NETS for what in ("saturated", "test")},
+    },
     initial=initial,
     step=step,
     observe=observe,

@@ -32,8 +32,12 @@ def _net() -> MLP:
 
 
 def _with_momentum(state: State, momentum: Tensor) -> State:
-    own = {k: v for k, v in state.items() if not k.startswith("last.")}
-    return hold(own, {"momentum": momentum})
+    return hold(_net(), _own(state), {"momentum": momentum})
+
+
+def _own(state: State) -> State:
+    """What the network learns and tracks; the rest, `last`, is for the figure."""
+    return {k: state[k] for k in _net().state_dict()}
 
 
 def initial(seed: Tensor, **controls: Tensor) -> State:
@@ -48,9 +52,8 @@ def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[st
     """One step of gradient descent; then the probe takes the place of the batch's first image."""
     data = digits()
     x = data.x_train[rows]  # (m, 64)
-    own = {k: v for k, v in state.items() if not k.startswith("last.")}
-    batch = x, data.y_train[rows]
-    new, loss = descend(_net(), own, hold(own, controls), batch, controls["lr"])
+    own, batch = _own(state), (x, data.y_train[rows])
+    new, loss = descend(_net(), own, hold(_net(), own, controls), batch, controls["lr"])
     first = torch.ones_like(rows).cumsum(0) == 1  # by a mask: the trace keeps a free batch size
     seen, last = _in_a_batch(state, torch.where(first.unsqueeze(1), data.x_test[PROBE], x))
     new |= {"last.mean": last[0], "last.var": last[1], "last.logits": seen[0]}

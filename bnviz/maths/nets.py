@@ -6,7 +6,7 @@ see it, and because its training mode exports to ONNX without an error and with 
 
 import itertools
 from collections.abc import Sequence
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -175,6 +175,8 @@ class MLP(nn.Module):
     torch.Size([4, 10])
     """
 
+    unscaled: ClassVar[tuple[str, ...]] = ("head",)  # `initialise` draws these with scale 1
+
     def __init__(
         self,
         sizes: tuple[int, ...] = (64, 64, 64, 64, 64, 64, 10),
@@ -215,9 +217,9 @@ def initialise(
 ) -> dict[str, Tensor]:
     """Starting values for everything a network learns or tracks, as a new dict by name.
 
-    Weight matrices and filters: scale / sqrt(fan_in) * standard normal, from `prng.normal`; the
-    head, whose name is "head", keeps scale 1. All else keeps its value (gamma 1, biases 0).
-    `net.load_state_dict(initialise(net, seed))` puts them in place.
+    Weight matrices and filters: scale / sqrt(fan_in) * standard normal, from `prng.normal`. What a
+    class names in `unscaled`, such as `MLP` its head, keeps scale 1. All else keeps its value
+    (gamma 1, biases 0). `net.load_state_dict(initialise(net, seed))` puts them in place.
 
     Args:
         net: any module; it is not changed.
@@ -227,15 +229,20 @@ def initialise(
     Raises:
         TypeError: for another kind of argument.
         ValueError: for a seed or a scale out of range; tensors are not looked at.
+
+    >>> weights = initialise(MLP((64, 3, 2)), seed=0, scale=0.0)
+    >>> [name for name, w in weights.items() if w.any()]  # no scale touches the head
+    ['head.weight']
     """
     arguments.instance("net", net, nn.Module, "a torch.nn.Module")
     arguments.number("scale", scale, 0)
     seed = seed if isinstance(seed, Tensor) else torch.tensor(arguments.seed_number(seed))
     state = {name: value.detach().clone() for name, value in net.state_dict().items()}
     weights = {name: value for name, value in state.items() if value.ndim >= 2}
+    unscaled = tuple(f"{module}." for module in getattr(net, "unscaled", ()))
     sizes = [w.numel() for w in weights.values()]
     parts = torch.split(prng.normal((sum(sizes),), seed, stream=0), sizes)
     for (name, w), z in zip(weights.items(), parts, strict=True):
-        gain = 1.0 if name.startswith("head") else scale
+        gain = 1.0 if name.startswith(unscaled) else scale
         state[name] = gain * w[0].numel() ** -0.5 * z.reshape(w.shape)
     return state

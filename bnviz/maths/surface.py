@@ -8,12 +8,14 @@ surfaces", section 3.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count, takewhile
 
 import torch
 from torch import Tensor
 
 from bnviz.maths import _arguments as arguments
+from bnviz.maths.functional import part
 from bnviz.maths.nets import Activation
 
 __all__ = ["HIGH", "OPTIMISERS", "SLOPE", "begin", "losses_of", "plateaus", "slice_of", "update"]
@@ -99,10 +101,8 @@ def losses_of(values: Values, x: Tensor, y: Tensor, activation: Activation) -> T
     first = values.get("layers.0.linear.weight", values["head.weight"])
     arguments.floats("x", x, "m", first.shape[-1])
     arguments.tensor("y", y, x.shape[0])
-    depth = sum(name.endswith("linear.weight") for name in values)
     h = x
-    for i in range(depth):  # z: (..., m, width)
-        own = {k.split(".", 2)[2]: v for k, v in values.items() if k.startswith(f"layers.{i}.")}
+    for i, own in enumerate(_layers(values)):  # z: (..., m, width)
         weight = own["linear.weight"]
         # the first product in this order: the other one would copy x for every network
         z = h @ weight.transpose(-1, -2) if i else (weight @ x.T).transpose(-1, -2)
@@ -116,6 +116,11 @@ def losses_of(values: Values, x: Tensor, y: Tensor, activation: Activation) -> T
     logits = h @ values["head.weight"].transpose(-1, -2) + values["head.bias"].unsqueeze(-2)
     right = torch.eye(logits.shape[-1])[y]  # (m, classes)
     return -(torch.log_softmax(logits, -1) * right).sum(-1).mean(-1)
+
+
+def _layers(values: Values) -> Iterator[Values]:
+    """The hidden layers' parts of an `MLP`'s parameters, from the input up."""
+    return takewhile(bool, (part(values, f"layers.{i}") for i in count()))
 
 
 def slice_of(
