@@ -11,6 +11,7 @@ from bnviz.maths import measures
 from bnviz.maths.convnet import CNN
 from bnviz.maths.data import digits
 from bnviz.maths.functional import State, alike, descend, evaluate, gather, hold, part
+from bnviz.maths.moments import moments
 from bnviz.maths.record import inputs_of
 from bnviz.templates.channels import COLUMNS, channels
 
@@ -54,8 +55,8 @@ def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[st
 def _describe(v: Tensor) -> dict[str, Tensor]:
     """Each channel over batch and positions: (m, c, h, w) -> a histogram and a mean for each c."""
     v = v.detach().transpose(0, 1).flatten(1)  # (c, m h w)
-    mean = v.mean(1)
-    std = ((v - mean[:, None]) ** 2).mean(1).sqrt()
+    mean, var = moments(v, 1)
+    std = var.sqrt()
     ends = {"mean_low": mean.amin(0), "mean_high": mean.amax(0)}
     ends |= {"std_low": std.amin(0), "std_high": std.amax(0)}
     heat = torch.log10(measures.density(v, LOW, HIGH, BINS) + 1e-3)

@@ -11,6 +11,7 @@ from bnviz.figure.explorer import Binding, Counted, Simulation
 from bnviz.maths import measures
 from bnviz.maths.data import digits
 from bnviz.maths.functional import State, alike, descend, evaluate, gather, hold, part
+from bnviz.maths.moments import moments
 from bnviz.maths.nets import MLP
 from bnviz.maths.record import inputs_of
 from bnviz.templates.drift import drift
@@ -55,10 +56,10 @@ def _describe(name: str, v: Tensor, controls: dict[str, Tensor]) -> dict[str, Te
     track = measures.percentiles(v, SHARES)  # (SHARES, DEPTH, WIDTH)
     v = v.flatten(1)  # (DEPTH, m * WIDTH)
     p = measures.density(v, LOW, HIGH, BINS)  # (DEPTH, BINS)
-    mean, std = v.mean(1), ((v - v.mean(1, keepdim=True)) ** 2).mean(1).sqrt()
+    mean, var = moments(v, 1)
     flat = measures.saturated(v, controls["activation"])  # (DEPTH,)
     at = (controls["layer"] - 1).long().reshape(1)
-    chosen = torch.stack([mean, std, flat]).index_select(1, at)  # (3, 1)
+    chosen = torch.stack([mean, var.sqrt(), flat]).index_select(1, at)  # (3, 1)
     return {
         f"{name}_density": p,
         f"{name}_heat": torch.log10(p + 1e-3),

@@ -10,6 +10,7 @@ from bnviz.figure.explorer import Binding, Simulation
 from bnviz.maths import measures
 from bnviz.maths.data import digits
 from bnviz.maths.functional import State, alike, descend, evaluate, gather, hold, part
+from bnviz.maths.moments import moments
 from bnviz.maths.nets import MLP
 from bnviz.maths.record import inputs_of
 from bnviz.templates.placement import placement
@@ -59,8 +60,8 @@ def _describe(entered: list[Tensor], left: list[Tensor], activation: Tensor) -> 
     for place, tensors in (("in", entered), ("out", left)):
         v = torch.stack([a.detach().flatten() for a in tensors])  # (DEPTH, m * WIDTH)
         described[f"{place}_density"] = measures.density(v, *SPANS[place], BINS)
-        described[f"{place}_mean"] = v.mean(1)
-        described[f"{place}_std"] = ((v - v.mean(1, keepdim=True)) ** 2).mean(1).sqrt()
+        mean, var = moments(v, 1)
+        described |= {f"{place}_mean": mean, f"{place}_std": var.sqrt()}
     return described
 
 

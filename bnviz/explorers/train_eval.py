@@ -66,7 +66,7 @@ def _in_a_batch(state: State, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]
     with torch.no_grad(), inputs_of([layer.norm for layer in _net().layers]) as entering:
         logits = functional_call(_net().train(), values, (x,))
     z = entering[WATCHED]  # (m, WIDTH)
-    mean = z.mean(0)
+    mean = z.mean(0)  # as the layer writes it, so that the page computes it once for both
     return logits, (mean, ((z - mean) ** 2).mean(0))
 
 

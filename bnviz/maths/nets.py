@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from bnviz.maths import _arguments as arguments
 from bnviz.maths import prng
 
-__all__ = ["ACTIVATIONS", "MLP", "Activation", "BatchNorm", "initialise"]
+__all__ = ["ACTIVATIONS", "MLP", "Activation", "BatchNorm", "activate", "initialise"]
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
 _PLACEMENTS = ("before", "after")
@@ -106,8 +106,32 @@ def _column(v: Tensor, x: Tensor) -> Tensor:
     return v if x.ndim == 2 else v[:, None, None]
 
 
+def activate(v: Tensor, index: Tensor, *, fast: bool = False) -> Tensor:
+    """Sigmoid, tanh or ReLU of v, chosen by a number, so that one traced graph serves all three.
+
+    Args:
+        v: of any shape.
+        index: into `ACTIVATIONS`, a scalar; not looked at.
+        fast: the first two as one function, sigmoid(v) = (1 + tanh(v / 2)) / 2. Where activations
+            are much of the work, that saves a tenth to a fifth of the time; but it rounds a sigmoid
+            to a multiple of 3e-8 (float32), and so to 0 below v = -18.
+
+    Raises TypeError unless v is a tensor of floating-point numbers.
+
+    >>> activate(torch.tensor([-1.0, 2.0]), torch.tensor(2.0)).tolist()
+    [0.0, 2.0]
+    """
+    arguments.like("v", v)
+    if fast:
+        a = torch.where(index < 0.5, 0.5, 1.0).to(v.dtype)
+        smooth = a * torch.tanh(a * v) + (1 - a)
+    else:
+        smooth = torch.where(index < 0.5, torch.sigmoid(v), torch.tanh(v))
+    return torch.where(index < 1.5, smooth, torch.relu(v))
+
+
 class Activation(nn.Module):
-    """Sigmoid, tanh or ReLU, chosen by a number, so that one traced graph serves all three.
+    """`activate` as a layer, which keeps the number in a buffer.
 
     Args:
         name: one of `ACTIVATIONS`.
@@ -128,9 +152,7 @@ class Activation(nn.Module):
         self.register_buffer("index", index, persistent=False)
 
     def forward(self, v: Tensor) -> Tensor:
-        arguments.like("v", v)
-        smooth = torch.where(self.index < 0.5, torch.sigmoid(v), torch.tanh(v))
-        return torch.where(self.index < 1.5, smooth, torch.relu(v))
+        return activate(v, self.index)
 
 
 def _linear(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
