@@ -13,6 +13,7 @@ from bnviz import explorers
 from bnviz.figure.controls import Choice, Slider, Toggle
 from bnviz.figure.explorer import Explorer, Simulation
 from bnviz.maths.prng import Shuffler
+from tests.described import figure_of
 from tests.rounding import limit, moved_by_rounding
 from tests.twin import assert_agree, corners, differing, first_outputs, grid, layout, twin
 
@@ -56,7 +57,7 @@ DIVERGING = {
 @every_figure
 def test_a_figure_survives_json(name):
     explorer = explorers.get(name)
-    again = type(explorer).from_dict(json.loads(json.dumps(explorer.to_dict(), allow_nan=False)))
+    again = figure_of(json.loads(json.dumps(explorer.to_dict(), allow_nan=False)))
     assert again == explorer
     assert again.to_dict() == explorer.to_dict()
 
@@ -211,10 +212,9 @@ def moving_controls(simulation: Simulation, steps: int):
 
 
 def neighbour(slider: Slider, value: float) -> float:
-    """One stop up, or down from the top; whole numbers stay whole."""
-    up = slider.value_at(slider.position(value) + slider.step)
-    moved = up if up > value else slider.value_at(slider.position(value) - slider.step)
-    return float(round(moved)) if slider.format == "d" else moved
+    """One stop up, or down from the top."""
+    at = slider.stops.index(slider.nearest(value))
+    return slider.stops[at + 1 if at + 1 < len(slider.stops) else at - 1]
 
 
 @every_simulation

@@ -30,6 +30,7 @@ from bnviz.figure import drawing
 from bnviz.figure.controls import Choice, Slider
 from bnviz.figure.explorer import Counted, Explorer, Simulation
 from bnviz.maths.prng import Shuffler
+from tests.described import value_at
 
 TOLERANCE, AT_CORNERS = 1e-5, 1e-3
 CORNERS = 48
@@ -118,7 +119,7 @@ def _points(control) -> tuple:
     if not isinstance(control, Slider):
         return (False, True)
     low, high = control.position(control.min), control.position(control.max)
-    inner = [control.value_at(low + (high - low) * k / 4) for k in (1, 2, 3)]
+    inner = [value_at(control, low + (high - low) * k / 4) for k in (1, 2, 3)]
     if control.format == "d":
         inner = [float(round(v)) for v in inner]
     return (control.min, *inner, control.max)

@@ -9,7 +9,7 @@ import re
 import string
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -18,7 +18,6 @@ from bnviz.figure.controls import (
     LARGEST_SEED,
     SPEEDS,
     Control,
-    control_from_dict,
     control_to_dict,
 )
 
@@ -187,21 +186,6 @@ class Explorer:
             "readout": self.readout,
         }
 
-    @classmethod
-    def from_dict(cls, data: dict[str, Any], **functions: Callable[..., Any] | None) -> Self:
-        """The inverse of `to_dict`; the functions are handed in by their field names."""
-        fields: dict[str, Any] = {
-            k: v for k, v in data.items() if k not in ("kind", "speeds", "seed")
-        }
-        fields["controls"] = tuple(control_from_dict(c) for c in data["controls"])
-        fields["bindings"] = tuple(Binding(**b) for b in data["bindings"])
-        everything: dict[str, Any] = {"compute": None, **fields, **functions}
-        return cls(**everything)
-
-
-def _absent(*_args: object, **_controls: object) -> Any:
-    raise TypeError("this Simulation came without its functions; hand them to `from_dict`")
-
 
 @dataclass(frozen=True)
 class Simulation(Explorer):
@@ -225,9 +209,9 @@ class Simulation(Explorer):
         ValueError: as `Explorer`, and without a control named "batch".
     """
 
-    initial: Callable[..., dict[str, Tensor]] = field(compare=False, repr=False, default=_absent)
+    initial: Callable[..., dict[str, Tensor]] = field(compare=False, repr=False)
     step: Callable[..., tuple[dict[str, Tensor], dict[str, Tensor]]] = field(
-        compare=False, repr=False, default=_absent
+        compare=False, repr=False
     )
     observe: Callable[..., dict[str, Tensor]] | None = field(
         compare=False, repr=False, default=None

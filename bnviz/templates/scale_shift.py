@@ -21,7 +21,7 @@ def scale_shift(low: float, high: float, bins: int) -> dict:
         rows=4, cols=1, shared_xaxes=True, vertical_spacing=0.07, row_heights=[1, 1, 1, 1.25]
     )
     for row, (uid, label, colour) in enumerate(_ROWS, start=1):
-        at = {"row": row, "col": 1}
+        at: dict = {"row": row, "col": 1}
         fig.add_bar(
             x=centres(low, high, bins),
             y=np.zeros(bins),
@@ -36,7 +36,7 @@ def scale_shift(low: float, high: float, bins: int) -> dict:
         fig.add_scatter(**whisker(f"{uid}-bar", 0.25, colour, f"mean ± std {label}"), **at)
         _heading(fig, label, at)
         shares = {"range": [0, 0.28], "tickformat": ".0%", "tickvals": [0, 0.1, 0.2]}
-        fig.update_yaxes(**shares, fixedrange=True, **at)
+        fig.update_yaxes(shares, fixedrange=True, **at)
     _response(fig, low, high, {"row": 4, "col": 1})
     fig.update_xaxes(range=[low, high], fixedrange=True, dtick=2)
     fig.update_xaxes(title_text="value of the pre-activation", row=4, col=1)
