@@ -12,6 +12,7 @@ from bnviz.figure.controls import Slider
 from bnviz.figure.explorer import Binding, Simulation
 from bnviz.maths.data import digits
 from bnviz.maths.functional import State, descend, hold
+from bnviz.maths.moments import moments
 from bnviz.maths.nets import MLP, initialise
 from bnviz.maths.record import inputs_of
 from bnviz.templates.train_eval import train_eval
@@ -65,9 +66,7 @@ def _in_a_batch(state: State, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]
     values = _with_momentum(state, torch.zeros(()))  # the running statistics stay as they are
     with torch.no_grad(), inputs_of([layer.norm for layer in _net().layers]) as entering:
         logits = functional_call(_net().train(), values, (x,))
-    z = entering[WATCHED]  # (m, WIDTH)
-    mean = z.mean(0)  # as the layer writes it, so that the page computes it once for both
-    return logits, (mean, ((z - mean) ** 2).mean(0))
+    return logits, moments(entering[WATCHED], 0)  # of (m, WIDTH)
 
 
 def population_state(state: State) -> State:

@@ -21,8 +21,9 @@ def moments(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     (tensor([2., 0.]), tensor([1., 0.]))
     """
     arguments.like("x", x)
-    mean = x.mean(axis, keepdim=True)
-    return mean.squeeze(axis), (x - mean).square().mean(axis)
+    mean = x.mean(axis)
+    centred = x - (mean.unsqueeze(axis) if axis else mean)  # along axis 0 they line up as they are
+    return mean, centred.square().mean(axis)
 
 
 def normalise(x: Tensor, axis: int, eps: Tensor | float) -> Tensor:
