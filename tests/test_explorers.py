@@ -13,7 +13,7 @@ from bnviz import explorers
 from bnviz.figure.controls import Choice, Slider, Toggle
 from bnviz.figure.explorer import Explorer, Simulation
 from bnviz.maths.prng import Shuffler
-from tests.described import figure_of
+from tests.described import figure_of, value_at
 from tests.rounding import limit, moved_by_rounding
 from tests.twin import assert_agree, corners, differing, first_outputs, grid, layout, twin
 
@@ -212,9 +212,10 @@ def moving_controls(simulation: Simulation, steps: int):
 
 
 def neighbour(slider: Slider, value: float) -> float:
-    """One stop up, or down from the top."""
-    at = slider.stops.index(slider.nearest(value))
-    return slider.stops[at + 1 if at + 1 < len(slider.stops) else at - 1]
+    """One step up, or down from the top; whole numbers stay whole."""
+    up = value_at(slider, slider.position(value) + slider.step)
+    moved = up if up > value else value_at(slider, slider.position(value) - slider.step)
+    return float(round(moved)) if slider.format == "d" else moved
 
 
 @every_simulation
