@@ -9,8 +9,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bnviz.figure.controls import Choice, Slider, Toggle, control_from_dict, control_to_dict
-from bnviz.figure.explorer import Binding, Explorer, Simulation
+from bnviz.figure.controls import Choice, Slider, Toggle, control_to_dict
+from bnviz.figure.explorer import Binding, Explorer
+from tests.described import control_of, figure_of
 
 RATE = Slider("rate", "learning rate", 0.001, 10, 0.1, step=0.1, scale="log10", format=".1e")
 GAMMA = Slider("gamma", "γ", -3, 3, 1, step=0.05)
@@ -40,33 +41,26 @@ def demo(**changes) -> Explorer:
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda c: c.name)
 def test_a_control_survives_json(control):
-    again = control_from_dict(json.loads(json.dumps(control_to_dict(control))))
+    again = control_of(json.loads(json.dumps(control_to_dict(control))))
     assert again == control
     assert type(again) is type(control)
 
 
-def test_an_unknown_kind_of_control_is_refused():
-    with pytest.raises(ValueError, match="unknown control kind 'dial'; known"):
-        control_from_dict({**asdict(GAMMA), "kind": "dial"})
-    with pytest.raises(TypeError):
-        control_from_dict({**asdict(GAMMA), "colour": "red"})
-
-
 @given(st.floats(0, 1))
 @pytest.mark.parametrize("slider", [RATE, GAMMA, BATCH], ids=lambda s: s.name)
-def test_positions_and_values_are_inverse_and_stay_in_range(slider, share):
+def test_every_position_has_a_stop_beside_it(slider, share):
     low, high = slider.position(slider.min), slider.position(slider.max)
-    value = slider.value_at(low + share * (high - low))
-    assert slider.min <= value <= slider.max
-    assert slider.number(value) == value
-    assert slider.position(value) == pytest.approx(low + share * (high - low), abs=1e-9)
-    assert slider.value_at(low) == slider.min
-    assert slider.value_at(high) == slider.max
+    position = low + share * (high - low)
+    stop = slider.stop_at(position)
+    assert slider.number(stop) == stop
+    assert abs(slider.position(stop) - position) <= slider.step / 2 + 1e-7  # stops have 8 digits
+    assert slider.stop_at(low - 1) == slider.min
+    assert slider.stop_at(high + 1) == slider.max
 
 
 def test_scales_are_what_they_are_called():
     assert RATE.position(0.01) == pytest.approx(-2)
-    assert BATCH.value_at(5) == 32
+    assert BATCH.stop_at(5) == 32
     assert GAMMA.position(0.7) == 0.7
 
 
@@ -140,11 +134,18 @@ def test_values_become_float32_numbers_and_missing_ones_keep_their_start():
         ({"name": "x--y"}, "not kebab-case"),
         ({"controls": (GAMMA, GAMMA)}, r"two controls share a name: \['gamma', 'gamma'\]"),
         ({"bindings": (Binding("y", "curve", "y"),)}, "no trace has the uid 'curve'"),
+        ({"counts": {"y": "bars"}}, "'y' cannot be counted as 'bars'; choose from .*histogram"),
     ],
 )
 def test_an_impossible_figure_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         demo(**changes)
+
+
+def test_a_simulation_says_how_many_rows_a_step_takes():
+    controls = [c for c in demo().to_dict()["controls"] if c["name"] != "batch"]
+    with pytest.raises(ValueError, match='demo: a Simulation has a control named "batch"'):
+        figure_of(demo().to_dict() | {"kind": "simulation", "controls": controls})
 
 
 def test_a_binding_picks_from_the_first_axes():
@@ -163,10 +164,10 @@ def test_a_readout_spells_out_what_is_not_a_number():
 
 
 def test_what_has_diverged_is_called_by_its_name():
-    fields = demo().to_dict() | {"watch": {"a_loss": "net A", "b_loss": "net B"}, "rows": 5}
-    simulation = Simulation.from_dict(fields)
+    fields = {"kind": "simulation", "watch": {"a_loss": "net A", "b_loss": "net B"}, "rows": 5}
+    simulation = figure_of(demo().to_dict() | fields)
     finite, lost = torch.tensor(1.0), torch.tensor([1.0, math.inf])
     assert simulation.diverged({"a_loss": finite, "b_loss": finite}) == []
     assert simulation.diverged({"a_loss": finite, "b_loss": lost}) == ["net B"]
     assert simulation.diverged({"a_loss": torch.tensor(math.nan)}) == ["net A"]
-    assert Simulation.from_dict(json.loads(json.dumps(simulation.to_dict()))) == simulation
+    assert figure_of(json.loads(json.dumps(simulation.to_dict()))) == simulation

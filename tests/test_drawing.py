@@ -14,6 +14,7 @@ from bnviz.figure.explorer import Binding, Explorer, Simulation
 from bnviz.figure.history import History
 from bnviz.figure.run import Run, remember
 from bnviz.maths.prng import Shuffler
+from tests.described import figure_of
 from tests.twin import first_drawing
 
 FIGURE = {
@@ -143,9 +144,7 @@ def counting(preview: int, every: int = 2, observe: bool = True) -> Simulation:
     ).to_dict()  # fmt: skip
     fields |= {"controls": CONTROLS, "rows": 7, "every": every, "history": 8, "preview": preview}
     fields |= {"watch": {}, "kind": "simulation"}
-    return Simulation.from_dict(
-        fields, initial=initial, step=step, observe=look if observe else None
-    )
+    return figure_of(fields, initial=initial, step=step, observe=look if observe else None)
 
 
 CONTROLS = [

@@ -13,6 +13,7 @@ from bnviz import explorers
 from bnviz.figure.controls import Choice, Slider, Toggle
 from bnviz.figure.explorer import Explorer, Simulation
 from bnviz.maths.prng import Shuffler
+from tests.described import figure_of, value_at
 from tests.rounding import limit, moved_by_rounding
 from tests.twin import assert_agree, corners, differing, first_outputs, grid, layout, twin
 
@@ -56,7 +57,7 @@ DIVERGING = {
 @every_figure
 def test_a_figure_survives_json(name):
     explorer = explorers.get(name)
-    again = type(explorer).from_dict(json.loads(json.dumps(explorer.to_dict(), allow_nan=False)))
+    again = figure_of(json.loads(json.dumps(explorer.to_dict(), allow_nan=False)))
     assert again == explorer
     assert again.to_dict() == explorer.to_dict()
 
@@ -72,6 +73,15 @@ def test_the_template_is_a_plotly_figure_and_every_axis_is_fixed(name):
             assert axis.range is not None, f"{trace.uid}: {reference} would follow the data"
             assert axis.range[0] < axis.range[1]
             assert not axis.autorange
+
+
+@every_figure
+def test_what_counts_samples_is_an_output(name):
+    explorer = explorers.get(name)
+    outputs = first_outputs(explorer, {})
+    assert set(explorer.counts) <= set(outputs)
+    for output, how in explorer.counts.items():
+        assert not how.endswith("histogram") or outputs[output].ndim, f"{output} has no bins"
 
 
 @every_figure
@@ -151,16 +161,17 @@ def test_pytorch_and_onnxruntime_agree_at_the_corners(name):
 def assert_hosts_agree(name: str, values: dict, corner: bool = False) -> None:
     """Every graph of a figure, on the same inputs; of a Simulation, one step and `observe`."""
     explorer, other = explorers.get(name), twin(name)
+    agree = partial(assert_agree, explorer.counts)
     numbers, controls = explorer.numbers(values), explorer.tensors(values)
     if not isinstance(explorer, Simulation):
         theirs = other.run("compute", values)
-        assert_agree(explorer.outputs(**values), theirs, numbers, corner)
+        agree(explorer.outputs(**values), theirs, numbers, corner)
         return
     pack, seed = layout(name).pack, 3
     state = explorer.initial(torch.tensor(float(seed)), **controls)
     packed = pack(state).numpy()
     theirs = other.run("initial", values, seed=np.array([seed], dtype=np.float32))
-    assert_agree({"next_state": pack(state)}, theirs, numbers, corner)
+    agree({"next_state": pack(state)}, theirs, numbers, corner)
     rows = Shuffler(explorer.rows, seed).take(round(numbers["batch"]))
 
     def step(state: dict) -> dict[str, torch.Tensor]:
@@ -169,12 +180,12 @@ def assert_hosts_agree(name: str, values: dict, corner: bool = False) -> None:
 
     theirs = other.run("step", values, state=packed, rows=rows.numpy())
     rounding = partial(moved_by_rounding, step, state, longest_sum(numbers))
-    assert_agree(step(state), theirs, numbers, corner, rounding)
+    agree(step(state), theirs, numbers, corner, rounding)
     if explorer.observe:
         with torch.no_grad():
             observed = explorer.observe(state, **controls)
         theirs = other.run("observe", values, state=packed)
-        assert_agree(observed, theirs, numbers, corner)
+        agree(observed, theirs, numbers, corner)
 
 
 def longest_sum(numbers: dict) -> int:
@@ -201,15 +212,16 @@ def moving_controls(simulation: Simulation, steps: int):
 
 
 def neighbour(slider: Slider, value: float) -> float:
-    """One stop up, or down from the top; whole numbers stay whole."""
-    up = slider.value_at(slider.position(value) + slider.step)
-    moved = up if up > value else slider.value_at(slider.position(value) - slider.step)
+    """One step up, or down from the top; whole numbers stay whole."""
+    up = value_at(slider, slider.position(value) + slider.step)
+    moved = up if up > value else value_at(slider, slider.position(value) - slider.step)
     return float(round(moved)) if slider.format == "d" else moved
 
 
 @every_simulation
 def test_two_hundred_steps_with_moving_controls_agree(name):
     simulation, other = explorers.get(name), twin(name)
+    agree = partial(assert_agree, simulation.counts)
     pack, unpack = layout(name).pack, layout(name).unpack
     values = {**simulation.defaults(), **CALM[name]}
     state = simulation.initial(torch.tensor(1.0), **simulation.tensors(values))
@@ -231,11 +243,11 @@ def test_two_hundred_steps_with_moving_controls_agree(name):
         difference = (np.abs(packed - theirs) / sizes).max()
         assert difference < limit(np.float32, terms), f"step {number}, {values}: {difference}"
         if number % 50 == 0:
-            assert_agree(outputs, step, values)
+            agree(outputs, step, values)
             if simulation.observe:
                 with torch.no_grad():
                     observed = simulation.observe(unpack(torch.tensor(theirs)), **controls)
-                assert_agree(observed, other.run("observe", values, state=theirs), values)
+                agree(observed, other.run("observe", values, state=theirs), values)
         seen.append(values)
     assert all(len({v[c.name] for v in seen}) > 1 for c in simulation.controls if not c.restart)
 

@@ -2,6 +2,7 @@
 
 import re
 import string
+from functools import partial
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from bnviz.figure import drawing
 from bnviz.figure.controls import Choice, Slider
 from bnviz.figure.explorer import Explorer, Simulation
 from bnviz.maths.prng import Shuffler
+from tests.described import value_at
 from tests.fuzzing import examples
 
 # What may hold NaN: a template has more marks than there is something to show for.
@@ -56,7 +58,7 @@ def settings_of(explorer: Explorer):
             return st.booleans()
         ends = st.sampled_from([control.min, control.max])
         span = control.position(control.min), control.position(control.max)
-        return st.one_of(ends, st.floats(*span).map(control.value_at))
+        return st.one_of(ends, st.floats(*span).map(partial(value_at, control)))
 
     return st.fixed_dictionaries({c.name: any_value(c) for c in explorer.controls})
 

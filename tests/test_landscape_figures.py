@@ -109,7 +109,7 @@ def test_many_networks_at_once_have_the_loss_of_each(norm, activation):
     starts = [initialise(net, seed) for seed in range(3)]
     names = [k for k, _ in net.named_parameters()]
     stacked = {k: torch.stack([s[k] for s in starts]) for k in names}
-    found = surface.losses_of(stacked, x, y, Activation(activation))
+    found = surface.losses_of(stacked, x, y, Activation(activation).index)
     for start, loss in zip(starts, found, strict=True):
         net.load_state_dict(start)
         torch.testing.assert_close(loss, F.cross_entropy(net.train()(x), y))
@@ -144,7 +144,7 @@ def test_a_slice_passes_through_its_three_points():
     start, a, b = ({k: initialise(net, seed)[k] for k in names} for seed in range(3))
 
     def losses(values):
-        return surface.losses_of(values, x, y, Activation("tanh"))
+        return surface.losses_of(values, x, y, Activation("tanh").index)
 
     z = surface.slice_of(losses, start, a, b, torch.tensor([0.0, 0.5, 1.0]))
     for place, point in (((0, 0), start), ((0, 2), a), ((2, 0), b)):
@@ -178,7 +178,7 @@ def test_marks_of_the_slice_stand_where_their_losses_are():
     x, y = digits().x_train[:100], digits().y_train[:100]
     for name in ("plain", "bn"):
         ends = part(state, f"{name}.w")
-        losses = surface.losses_of(ends, x, y, Activation("tanh"))
+        losses = surface.losses_of(ends, x, y, Activation("tanh").index)
         height = 10 ** seen[f"{name}_height"] * math.log(10)
         torch.testing.assert_close(height[5, 15], losses[0], rtol=1e-4, atol=1e-5)  # (1, 0): SGD
         torch.testing.assert_close(height[15, 5], losses[1], rtol=1e-4, atol=1e-5)  # (0, 1)

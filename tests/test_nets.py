@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from bnviz.maths.nets import ACTIVATIONS, MLP, Activation, BatchNorm, initialise
+from bnviz.maths.moments import moments, normalise
+from bnviz.maths.nets import ACTIVATIONS, MLP, Activation, BatchNorm, activate, initialise
 from tests.rounding import limit
 
 SHAPES = [(32, 5), (2, 3), (8, 5, 4, 3), (1, 2, 3, 3)]
@@ -118,6 +119,33 @@ def test_activations_are_pytorchs_own(name):
     (theirs,) = torch.autograd.grad(getattr(torch, name)(v).sum(), v)
     torch.testing.assert_close(Activation(name)(v), getattr(torch, name)(v))
     torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_fast_activations_are_the_same_up_to_rounding(index):
+    v = torch.linspace(-30, 30, 121, requires_grad=True)
+    exact = getattr(torch, ACTIVATIONS[index])(v)
+    fast = activate(v, torch.tensor(float(index)), fast=True)
+    torch.testing.assert_close(fast, exact, rtol=1e-7, atol=1e-7)
+    slopes = [torch.autograd.grad(h.sum(), v)[0] for h in (exact, fast)]
+    torch.testing.assert_close(*slopes, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_moments_are_pytorchs_biased_ones_and_normalising_uses_them(axis):
+    x = 3 + 2 * torch.randn(5, 6, 7, generator=torch.Generator().manual_seed(0)).double()
+    mean, var = moments(x, axis)
+    torch.testing.assert_close(mean, x.mean(axis))
+    torch.testing.assert_close(var, x.var(axis, correction=0))
+    mean, var = moments(normalise(x, axis, eps=torch.tensor(1e-3).double()), axis)
+    torch.testing.assert_close(mean, torch.zeros_like(mean))
+    torch.testing.assert_close(var, 1 - 1e-3 / (x.var(axis, correction=0) + 1e-3))
+
+
+def test_moments_of_whole_numbers_are_refused():
+    for function in (lambda x: moments(x, 0), lambda x: normalise(x, 0, 1e-5)):
+        with pytest.raises(TypeError, match=r"floating-point numbers, got torch\.int64"):
+            function(torch.arange(3))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -2,7 +2,7 @@
 
 Outputs agree when |a - b| <= 1e-5 + 1e-5 * (largest magnitude in the tensor); NaN and infinities
 stand in the same places. What counts samples may differ by two of them, because a value within
-rounding of a bin edge or a threshold may fall to either side. Such outputs are named by suffix.
+rounding of a bin edge or a threshold may fall to either side; the figure says which (its `counts`).
 
 Corners, where every control stands at an end, get 1e-3 in place of 1e-5, and histograms may be off
 by a bin: there, batches of two have next to no variance to divide by, which amplifies rounding, and
@@ -28,13 +28,11 @@ from bnviz.compile import artifacts
 from bnviz.compile.trace import layout_of
 from bnviz.figure import drawing
 from bnviz.figure.controls import Choice, Slider
-from bnviz.figure.explorer import Explorer, Simulation
+from bnviz.figure.explorer import Counted, Explorer, Simulation
 from bnviz.maths.prng import Shuffler
+from tests.described import value_at
 
 TOLERANCE, AT_CORNERS = 1e-5, 1e-3
-ROWS = ("_density", "_share", "_heat")  # rows of bins
-SHARES = ("_saturated", "_steep", "_train", "_test")  # shares of samples
-SAMPLES = ("_track",)  # single samples, where no mean smooths rounding
 CORNERS = 48
 
 
@@ -121,13 +119,14 @@ def _points(control) -> tuple:
     if not isinstance(control, Slider):
         return (False, True)
     low, high = control.position(control.min), control.position(control.max)
-    inner = [control.value_at(low + (high - low) * k / 4) for k in (1, 2, 3)]
+    inner = [value_at(control, low + (high - low) * k / 4) for k in (1, 2, 3)]
     if control.format == "d":
         inner = [float(round(v)) for v in inner]
     return (control.min, *inner, control.max)
 
 
 def assert_agree(
+    counts: dict[str, Counted],
     ours: dict[str, torch.Tensor],
     theirs: dict[str, np.ndarray],
     numbers: dict,
@@ -137,6 +136,7 @@ def assert_agree(
     """All outputs of two hosts agree, as this module's docstring says.
 
     Args:
+        counts: of the figure.
         rounding: gives by how much each may differ besides; it takes time, so only if one does.
     """
     assert list(ours) == list(theirs)
@@ -145,16 +145,18 @@ def assert_agree(
     for name, tensor in ours.items():
         a, b = tensor.numpy(), theirs[name]
         assert a.shape == b.shape, name
-        coarse = 10 * AT_CORNERS if name.endswith(SAMPLES) else AT_CORNERS
+        how = counts.get(name)
+        coarse = 10 * AT_CORNERS if how == "sample" else AT_CORNERS
         tolerance = coarse if corner else TOLERANCE
         wrong = differing(a, b, tolerance)
         if wrong.any() and rounding:
             wrong = differing(a, b, tolerance, rounding()[name])
-        if name.endswith(SHARES):
+        if how == "share":
             np.testing.assert_allclose(b, a, atol=2.5 / batch, err_msg=name)
-        elif name.endswith(ROWS):
+        elif how in ("histogram", "log histogram"):
             for row in zip(np.atleast_2d(a), np.atleast_2d(b), np.atleast_2d(wrong), strict=True):
-                (assert_off_by_a_bin if corner else assert_two_samples_moved)(name, *row)
+                check = assert_off_by_a_bin if corner else assert_two_samples_moved
+                check(name, *row, logarithms=how == "log histogram")
         else:
             assert not wrong.any(), f"{name} at {numbers}: {a[wrong][:5]} is not {b[wrong][:5]}"
 
@@ -171,22 +173,26 @@ def differing(
     return ~np.where(finite, near, same)
 
 
-def assert_two_samples_moved(name: str, a: np.ndarray, b: np.ndarray, wrong: np.ndarray) -> None:
+def assert_two_samples_moved(
+    name: str, a: np.ndarray, b: np.ndarray, wrong: np.ndarray, *, logarithms: bool
+) -> None:
     """At most two samples have changed their bin, each to a neighbouring one."""
     places = np.flatnonzero(wrong)
     assert len(places) <= 4, (name, places)
     if not len(places):
         return
-    if name.endswith("_heat"):  # logarithms, which do not add up
+    if logarithms:  # which do not add up
         assert np.diff(places).min(initial=1) == 1, (name, places)
         return
     one = np.abs(a - b)[places].min()
     assert np.abs(np.cumsum(a - b)).max() <= 2.5 * one, (name, places)
 
 
-def assert_off_by_a_bin(name: str, a: np.ndarray, b: np.ndarray, wrong: np.ndarray) -> None:
+def assert_off_by_a_bin(
+    name: str, a: np.ndarray, b: np.ndarray, wrong: np.ndarray, *, logarithms: bool
+) -> None:
     """The same mass, none of it carried further than one bin."""
-    if name.endswith("_heat"):
+    if logarithms:
         assert np.isfinite(a).all() == np.isfinite(b).all(), name
         return
     assert abs(a.sum() - b.sum()) <= TOLERANCE * a.sum(), name

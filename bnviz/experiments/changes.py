@@ -43,6 +43,8 @@ class SmallCNN(nn.Module):
     Source: Krizhevsky et al. (2012), section 3.3.
     """
 
+    unscaled = ("head",)  # as in `nets.MLP`
+
     def __init__(self, norm: bool, lrn: bool):
         super().__init__()
         convs = [nn.Conv2d(c, 12, 3) for c in (1, 12)]

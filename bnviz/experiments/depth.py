@@ -72,9 +72,10 @@ def _saturated(net: MLP) -> float:
 def summarise(rows: list[Row]) -> dict:
     """For each activation, net and depth: the best setting by the median over its seeds."""
     summary: dict = {"depths": list(DEPTHS), "best": {}, "trains_up_to": {}}
-    for activation, net in itertools.product(ACTIVATIONS, ("plain", "bn")):
-        key = f"{activation}-{net}"
-        chosen = [r for r in rows if r["activation"] == activation and r["net"].startswith(net)]
+    for activation, norm in itertools.product(ACTIVATIONS, (False, True)):
+        key = f"{activation}-{'bn' if norm else 'plain'}"
+        nets = [name for name, (with_bn, _) in NETS.items() if with_bn == norm]
+        chosen = [r for r in rows if r["activation"] == activation and r["net"] in nets]
         best = [_best([r for r in chosen if r["depth"] == depth]) for depth in DEPTHS]
         summary["best"][key] = {name: [b[name] for b in best] for name in best[0]}
         good = [d for d, b in zip(DEPTHS, best, strict=True) if b["min"] >= TRAINS]

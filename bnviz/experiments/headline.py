@@ -13,12 +13,12 @@ from bnviz.maths.train import DivergenceError, Step, train
 __all__ = ["BASES", "RUNS", "STEPS_RATIO"]
 
 SIZES, BATCH = (64, 40, 40, 40, 10), 32
-# the plain net's best rate of the sweep `learning-rate`, and a tenth of it
+# name: activation, the plain net's best rate of the sweep `learning-rate` or a tenth of it
 BASES = {
-    "relu-best": 0.215443,
-    "relu-cautious": 0.0215443,
-    "sigmoid-best": 2.15443,
-    "sigmoid-cautious": 0.215443,
+    "relu-best": ("relu", 0.215443),
+    "relu-cautious": ("relu", 0.0215443),
+    "sigmoid-best": ("sigmoid", 2.15443),
+    "sigmoid-cautious": ("sigmoid", 0.215443),
 }
 # name: net, factor on the rate
 RUNS = {"plain-x1": ("plain", 1), "plain-x5": ("plain", 5), "bn-x1": ("bn", 1),
@@ -44,10 +44,11 @@ class _Watch:
 def run(cell: Row) -> Row:
     """Train one network; its test accuracy at the recorded steps, null once it has diverged."""
     kind, factor = RUNS[cell["run"]]
-    net = MLP(SIZES, norm=kind == "bn", activation=cell["base"].split("-")[0])
+    activation, base = BASES[cell["base"]]
+    net = MLP(SIZES, norm=kind == "bn", activation=activation)
     net.load_state_dict(initialise(net, cell["seed"]))
     watch, steps = _Watch(net), cell.get("steps", STEPS)
-    lr = factor * BASES[cell["base"]]
+    lr = factor * base
     with contextlib.suppress(DivergenceError):
         train(net, digits(), steps=steps, batch_size=BATCH, lr=lr, seed=cell["seed"],
               on_step=watch)  # fmt: skip

@@ -49,7 +49,9 @@ def run(cell: Row) -> Row:
 
 
 def _buffers(net: MLP) -> Buffers:
-    return {k: v.clone() for k, v in net.named_buffers() if "running" in k}
+    """What the network tracks and does not learn: its running statistics."""
+    learned = dict(net.named_parameters())
+    return {k: v.clone() for k, v in net.state_dict().items() if k not in learned}
 
 
 def _measured(net: MLP, estimates: dict[str, Buffers], step: int, m: int) -> Row:

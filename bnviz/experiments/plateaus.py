@@ -39,7 +39,7 @@ def run(cell: Row) -> Row:
     shuffler = Shuffler(len(data.x_train), cell["seed"])
 
     def losses(values, x, y):
-        return losses_of(values, x, y, net.layers[0].activation)
+        return losses_of(values, x, y, net.layers[0].activation.index)
 
     def total(values, x, y):
         return losses(values, x, y).sum()

@@ -10,7 +10,7 @@ from bnviz.experiments.experiment import Experiment, Row, between, rounded
 from bnviz.maths import ics
 from bnviz.maths.data import digits
 from bnviz.maths.nets import MLP, initialise
-from bnviz.maths.noisy import N_MU, N_SIGMA, R, add_noise
+from bnviz.maths.noisy import N_MU, N_SIGMA, NoisyBatchNorm, R, add_noise
 from bnviz.maths.prng import Shuffler
 from bnviz.maths.record import inputs_of
 from bnviz.maths.train import Step, train
@@ -105,7 +105,8 @@ def run(cell: Row) -> Row:
 
 
 def _seeds(net: MLP) -> dict[str, Tensor]:
-    return {k: v for k, v in net.state_dict().items() if k.endswith("norm.seed")}
+    layers = net.named_modules()
+    return {f"{k}.seed": m.seed for k, m in layers if isinstance(m, NoisyBatchNorm)}
 
 
 def summarise(rows: list[Row]) -> dict:

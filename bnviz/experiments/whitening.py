@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bnviz.experiments.experiment import Experiment, Row
+from bnviz.maths.moments import normalise
 
 __all__ = ["WHITENING_COST", "flops", "standardise", "whiten"]
 
@@ -21,8 +22,7 @@ def standardise(x: Tensor) -> Tensor:
     >>> standardise(torch.tensor([[0.0], [2.0]])).round().tolist()
     [[-1.0], [1.0]]
     """
-    centred = x - x.mean(0)
-    return centred * torch.rsqrt(centred.square().mean(0) + EPS)
+    return normalise(x, 0, EPS)
 
 
 def whiten(x: Tensor) -> Tensor:

@@ -124,4 +124,5 @@ BATCH_STATISTICS = Explorer(
         "{bias_measured:.3f} σ², theory says {expected:.3f} σ². (All digits: mean "
         "{population_mean:.2f}, σ = {population_std:.2f}.)"
     ),
+    counts={"mu_share": "histogram", "var_share": "histogram"},
 )

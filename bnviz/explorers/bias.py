@@ -132,4 +132,5 @@ BIAS = Explorer(
         "loss: in b {plain_b_gradient:.4f} without BN and {bn_b_gradient:.4f} with BN; in β "
         "{bn_beta_gradient:.4f}."
     ),
+    counts={"plain_z_density": "histogram", "bn_y_density": "histogram"},
 )

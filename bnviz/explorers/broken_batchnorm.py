@@ -11,6 +11,7 @@ from bnviz.maths import prng
 from bnviz.maths.broken import MISTAKES, Right
 from bnviz.maths.data import digits
 from bnviz.maths.functional import State
+from bnviz.maths.moments import moments
 from bnviz.templates.broken_batchnorm import broken_batchnorm
 
 __all__ = ["BROKEN_BATCHNORM", "MYSTERIES"]
@@ -87,13 +88,12 @@ def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[st
 
 def _instruments(name: str, x_hat: Tensor, d_z: Tensor) -> dict[str, Tensor]:
     """Of each unit: mean and std of what leaves the layer; the part of dL/dz that shifts all z."""
-    mean = x_hat.mean(0)
-    std = ((x_hat - mean) ** 2).mean(0).sqrt()
+    mean, var = moments(x_hat, 0)
     g = d_z * x_hat.shape[0]  # of one example's loss; where it is all but 0, so is its share
     along_one = g.mean(0) / torch.sqrt((g**2).mean(0) + 1e-4)
     return {
         f"{name}_out_mean": mean.clamp(-OFF, OFF),
-        f"{name}_out_std": std.clamp(0, 2),
+        f"{name}_out_std": var.sqrt().clamp(0, 2),
         f"{name}_shift": along_one,
         f"{name}_most_shift": along_one.abs().max(),
     }
@@ -129,8 +129,8 @@ def _companies(name: str, z: Tensor, state: State, controls: dict) -> Tensor:
 def _running(name: str, state: State, mean: Tensor, var: Tensor) -> dict[str, Tensor]:
     """Loaded running values against the training set's: mean off by stds, and ratio of stds."""
     z = digits().x_train @ state[f"{name}.w1"].T
-    true_mean = z.mean(0)
-    true_std = torch.sqrt(((z - true_mean) ** 2).mean(0) + 1e-5)
+    true_mean, true_var = moments(z, 0)
+    true_std = torch.sqrt(true_var + 1e-5)
     off, ratio = (mean - true_mean) / true_std, torch.sqrt(var + 1e-5) / true_std
     return {
         f"{name}_off": off.clamp(-OFF, OFF),

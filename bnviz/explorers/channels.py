@@ -11,6 +11,7 @@ from bnviz.maths import measures
 from bnviz.maths.convnet import CNN
 from bnviz.maths.data import digits
 from bnviz.maths.functional import State, alike, descend, evaluate, gather, hold, part
+from bnviz.maths.moments import moments
 from bnviz.maths.record import inputs_of
 from bnviz.templates.channels import COLUMNS, channels
 
@@ -41,7 +42,7 @@ def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[st
         net, own = _net(name), part(state, name)
         norms = [layer.norm for layer in net.layers]
         with inputs_of(norms) as raw, inputs_of(net.activations) as entered:
-            values = hold(own, controls)
+            values = hold(net, own, controls)
             new[name], outputs[f"{name}_loss"] = descend(net, own, values, batch, controls["lr"])
         seen[name], seen[f"{name}_raw"] = entered, raw
     for name, _ in COLUMNS:
@@ -54,8 +55,8 @@ def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[st
 def _describe(v: Tensor) -> dict[str, Tensor]:
     """Each channel over batch and positions: (m, c, h, w) -> a histogram and a mean for each c."""
     v = v.detach().transpose(0, 1).flatten(1)  # (c, m h w)
-    mean = v.mean(1)
-    std = ((v - mean[:, None]) ** 2).mean(1).sqrt()
+    mean, var = moments(v, 1)
+    std = var.sqrt()
     ends = {"mean_low": mean.amin(0), "mean_high": mean.amax(0)}
     ends |= {"std_low": std.amin(0), "std_high": std.amax(0)}
     heat = torch.log10(measures.density(v, LOW, HIGH, BINS) + 1e-3)
@@ -110,6 +111,10 @@ CHANNELS = Simulation(
         "{bn2_std_low:.1f} to {bn2_std_high:.1f}. Test digits read: {plain_test:.0%} without BN, "
         "{bn_test:.0%} with BN."
     ),
+    counts={
+        **{f"{name}{i}_heat": "log histogram" for name, _ in COLUMNS for i in (1, 2)},
+        **{f"{name}_test": "share" for name in NETS},
+    },
     initial=initial,
     step=step,
     observe=observe,

@@ -154,4 +154,5 @@ COVARIATE_SHIFT = Explorer(
         "Of {photos:d} training photos the classifier gets {accuracy_train:.0%} right, "
         "of the 200 test photos {accuracy_test:.0%}."
     ),
+    counts={"accuracy_train": "share", "accuracy_test": "share", "bars": "share"},
 )

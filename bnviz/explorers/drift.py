@@ -7,10 +7,11 @@ from torch import Tensor
 
 from bnviz.explorers import _controls
 from bnviz.figure.controls import Slider
-from bnviz.figure.explorer import Binding, Simulation
+from bnviz.figure.explorer import Binding, Counted, Simulation
 from bnviz.maths import measures
 from bnviz.maths.data import digits
 from bnviz.maths.functional import State, alike, descend, evaluate, gather, hold, part
+from bnviz.maths.moments import moments
 from bnviz.maths.nets import MLP
 from bnviz.maths.record import inputs_of
 from bnviz.templates.drift import drift
@@ -43,7 +44,7 @@ def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[st
     for name in NETS:
         net, own = _net(name), part(state, name)
         with inputs_of(net.activations) as entered:
-            values = hold(own, controls)
+            values = hold(net, own, controls)
             new[name], outputs[f"{name}_loss"] = descend(net, own, values, batch, controls["lr"])
         v = torch.stack([a.detach() for a in entered])  # (DEPTH, m, WIDTH)
         outputs |= _describe(name, v, controls)
@@ -55,10 +56,10 @@ def _describe(name: str, v: Tensor, controls: dict[str, Tensor]) -> dict[str, Te
     track = measures.percentiles(v, SHARES)  # (SHARES, DEPTH, WIDTH)
     v = v.flatten(1)  # (DEPTH, m * WIDTH)
     p = measures.density(v, LOW, HIGH, BINS)  # (DEPTH, BINS)
-    mean, std = v.mean(1), ((v - v.mean(1, keepdim=True)) ** 2).mean(1).sqrt()
+    mean, var = moments(v, 1)
     flat = measures.saturated(v, controls["activation"])  # (DEPTH,)
     at = (controls["layer"] - 1).long().reshape(1)
-    chosen = torch.stack([mean, std, flat]).index_select(1, at)  # (3, 1)
+    chosen = torch.stack([mean, var.sqrt(), flat]).index_select(1, at)  # (3, 1)
     return {
         f"{name}_density": p,
         f"{name}_heat": torch.log10(p + 1e-3),
@@ -81,6 +82,17 @@ def observe(state: State, **controls: Tensor) -> dict[str, Tensor]:
         outputs[f"{name}_train"] = measures.accuracy(train, data.y_train[:_PROBE])
         outputs[f"{name}_test"] = measures.accuracy(test, data.y_test)
     return outputs
+
+
+_COUNTS: dict[str, Counted] = {
+    "density": "histogram",
+    "heat": "log histogram",
+    "track": "sample",
+    "saturated": "share",
+    "all_saturated": "share",
+    "train": "share",
+    "test": "share",
+}
 
 
 def _bindings() -> tuple[Binding, ...]:
@@ -130,6 +142,7 @@ DRIFT = Simulation(
         "With BN: mean {bn_mean:.1f}, std {bn_std:.1f}, "
         "{bn_saturated:.0%} saturated, loss {bn_loss:.2f}."
     ),
+    counts={f"{name}_{what}": how for name in NETS for what, how in _COUNTS.items()},
     initial=initial,
     step=step,
     observe=observe,

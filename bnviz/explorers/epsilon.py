@@ -106,4 +106,5 @@ EPSILON = Explorer(
         "arithmetic would give {expected:.3f}. Of the variance that comes out, {meant:.0%} is the "
         "feature's own and not the work of rounding."
     ),
+    counts={"in_share": "histogram", "out_share": "histogram"},
 )  # fmt: skip

@@ -9,6 +9,7 @@ from bnviz.figure.explorer import Binding, Simulation
 from bnviz.maths import trio
 from bnviz.maths.data import digits
 from bnviz.maths.functional import State
+from bnviz.maths.moments import moments
 from bnviz.maths.trio import DEPTH, NETS
 from bnviz.templates.ics import ics
 
@@ -32,8 +33,8 @@ def _moments(p: State, noise: trio.Noise, controls: State) -> tuple[Tensor, Tens
     x = digits().x_train[:_PROBE]
     with torch.no_grad():
         _, v = trio.forward(p, x, noise, controls["activation"])
-    mean = v.mean(3)
-    return mean, ((v - v.mean(3, keepdim=True)) ** 2).mean(3).sqrt()
+    mean, var = moments(v, 3)
+    return mean, var.sqrt()
 
 
 def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[str, Tensor]]:

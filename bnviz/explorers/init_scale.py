@@ -14,7 +14,8 @@ from bnviz.figure.controls import Choice, Slider
 from bnviz.figure.explorer import Binding, Explorer
 from bnviz.maths import measures, prng
 from bnviz.maths.data import digits
-from bnviz.maths.nets import ACTIVATIONS
+from bnviz.maths.moments import normalise
+from bnviz.maths.nets import ACTIVATIONS, activate
 from bnviz.templates.init_scale import PANELS, init_scale
 
 __all__ = ["INIT_SCALE", "network", "weights"]
@@ -50,13 +51,6 @@ def _data() -> tuple[Tensor, Tensor]:
     return data.x_train[:EXAMPLES].double(), data.y_train[:EXAMPLES]
 
 
-def _activation(v: Tensor, index: Tensor) -> Tensor:
-    """Sigmoid, tanh or ReLU; sigmoid(v) = (1 + tanh(v / 2)) / 2 saves a branch."""
-    sigmoid = index < 0.5
-    half, shift = torch.where(sigmoid, 0.5, 1.0).double(), torch.where(sigmoid, 0.5, 0.0).double()
-    return torch.where(index > 1.5, torch.relu(v), half * torch.tanh(half * v) + shift)
-
-
 def network(
     scale: Tensor, activation: Tensor, depth: Tensor, seed: Tensor
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[tuple[Tensor, Tensor]]]:
@@ -73,8 +67,8 @@ def network(
         h, vs, hs = x.expand(2, *x.shape), [], []
         for number, w in enumerate(ws, start=1):
             v = h @ w.transpose(1, 2)  # (2, m, width)
-            v = torch.where(with_bn, _normalised(v), v)
-            out = _activation(v, activation)
+            v = torch.where(with_bn, normalise(v, 1, _exactly(EPS)), v)
+            out = activate(v, activation, fast=True)
             h = out if number == 1 else torch.where(number <= depth, out, h)
             vs.append(v.detach())
             hs.append(out)
@@ -83,12 +77,6 @@ def network(
         gradients = torch.autograd.grad(loss, [*hs, *ws])
     dhs, dws = gradients[:DEEPEST], gradients[DEEPEST:]
     return vs, [h.detach() for h in hs], list(dhs), list(zip(ws, dws, strict=True))
-
-
-def _normalised(v: Tensor) -> Tensor:
-    """x_hat over the batch; gamma is 1 and beta is 0, as before training."""
-    centred = v - v.mean(1, keepdim=True)
-    return centred / torch.sqrt((centred * centred).mean(1, keepdim=True) + _exactly(EPS))
 
 
 def _rms(v: Tensor) -> Tensor:
@@ -149,4 +137,5 @@ INIT_SCALE = Explorer(
         "layer {depth:d} to layer 1 the gradient changes by 10^{plain_gradient_change:.1f} without "
         "BN and 10^{bn_gradient_change:.1f} with BN."
     ),
+    counts={f"{name}_saturated": "share" for name in NETS},
 )

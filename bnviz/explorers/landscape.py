@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from bnviz.explorers import _controls
 from bnviz.figure.explorer import Binding, Simulation
 from bnviz.maths.data import digits
-from bnviz.maths.functional import State, part
+from bnviz.maths.functional import State, hold, part
 from bnviz.maths.landscape import call, in_double, line_search
 from bnviz.maths.nets import MLP, initialise
 from bnviz.templates.landscape import Ranges, landscape
@@ -54,8 +54,7 @@ class Problem:
     def of(self, name: str, x: Tensor, y: Tensor, controls: State) -> Callable[[State], Tensor]:
         """The loss of one network on some data, as a function of what it learns."""
         net = self.net(name)
-        chosen = {k: controls["activation"] for k, _ in net.named_buffers() if "activation" in k}
-        return lambda values: self.loss(call(net, {**chosen, **values}, x), y)
+        return lambda values: self.loss(call(net, hold(net, values, controls), x), y)
 
     def initial(self, seed: Tensor, **controls: Tensor) -> State:
         """Both networks begin with the same weights."""

@@ -36,10 +36,9 @@ def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[st
     data, new, outputs = digits(), {}, {}
     batch = data.x_train[rows], data.y_train[rows]  # (m, 64), (m,)
     for name in NETS:
-        own = part(state, name)
-        values = hold(own, controls)
-        new[name], loss = descend(_net(name), own, values, batch, controls["lr"])
-        outputs[f"{name}_loss"] = loss
+        net, own = _net(name), part(state, name)
+        values = hold(net, own, controls)
+        new[name], outputs[f"{name}_loss"] = descend(net, own, values, batch, controls["lr"])
     return gather(new), outputs
 
 
@@ -97,6 +96,7 @@ LEARNING_RATE = Simulation(
         "At learning rate {lr:.3g}, without BN: loss {plain_loss:.2f}, {plain_test:.0%} of the "
         "test digits right. With BN: loss {bn_loss:.2f}, {bn_test:.0%} right."
     ),
+    counts={f"{name}_{what}": "share" for name in NETS for what in ("test", "at_test")},
     initial=initial,
     step=step,
     observe=observe,

@@ -11,7 +11,7 @@ from bnviz.figure.controls import Choice, Slider
 from bnviz.figure.explorer import Binding, Simulation
 from bnviz.maths.data import digits
 from bnviz.maths.functional import State, part
-from bnviz.maths.nets import MLP, Activation, initialise
+from bnviz.maths.nets import MLP, initialise
 from bnviz.maths.surface import OPTIMISERS, begin, losses_of, plateaus, slice_of, update
 from bnviz.templates.loss_surface import loss_surface
 
@@ -27,12 +27,6 @@ _KINDS = ("start", "w", "m", "s")
 @cache
 def _net(name: str) -> MLP:
     return MLP(SIZES, norm=name == "bn")
-
-
-def _activation(index: Tensor) -> Activation:
-    chosen = Activation()
-    chosen.index = index
-    return chosen
 
 
 def initial(seed: Tensor, **controls: Tensor) -> State:
@@ -53,7 +47,7 @@ def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[st
     new, outputs = dict(state) | {"count": state["count"] + 1}, {}
     for name in NETS:
         w, m, s = (part(state, f"{name}.{kind}") for kind in ("w", "m", "s"))
-        gradient, losses = grad(_total, has_aux=True)(w, x, y, _activation(controls["activation"]))
+        gradient, losses = grad(_total, has_aux=True)(w, x, y, controls["activation"])
         moved = update(w, m, s, gradient, controls["lr"], new["count"][0])
         for kind, values in zip(("w", "m", "s"), moved, strict=True):
             new |= {f"{name}.{kind}.{k}": v for k, v in values.items()}
@@ -86,7 +80,7 @@ def observe(state: State, **controls: Tensor) -> dict[str, Tensor]:
         start, ends = part(state, f"{name}.start"), part(state, f"{name}.w")
         ends = {k: _chosen(v, controls["pair"]) for k, v in ends.items()}
         a, b = ({k: v[i] for k, v in ends.items()} for i in (0, 1))
-        batch = (x, y, _activation(controls["activation"]))
+        batch = (x, y, controls["activation"])
         z = slice_of(partial(_losses, batch=batch), start, a, b, places)  # (GRID, GRID)
         z = torch.where(z == z, z, torch.inf)  # the difference of two that overflowed
         flat = plateaus(z, controls["extent"] * 2 / (GRID - 1))

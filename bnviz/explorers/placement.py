@@ -10,6 +10,7 @@ from bnviz.figure.explorer import Binding, Simulation
 from bnviz.maths import measures
 from bnviz.maths.data import digits
 from bnviz.maths.functional import State, alike, descend, evaluate, gather, hold, part
+from bnviz.maths.moments import moments
 from bnviz.maths.nets import MLP
 from bnviz.maths.record import inputs_of
 from bnviz.templates.placement import placement
@@ -42,7 +43,8 @@ def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[st
         net, own = _net(name), part(state, name)
         behind = [*net.layers[1:], net.head]  # what enters these has left the layers
         with inputs_of(net.activations) as entered, inputs_of(behind) as left:
-            new[name], loss = descend(net, own, hold(own, controls), batch, controls["lr"])
+            values = hold(net, own, controls)
+            new[name], loss = descend(net, own, values, batch, controls["lr"])
         described = _describe(entered, left, controls["activation"])
         outputs |= {f"{name}_{k}": v for k, v in ({"loss": loss} | described).items()}
     return gather(new), outputs
@@ -58,8 +60,8 @@ def _describe(entered: list[Tensor], left: list[Tensor], activation: Tensor) -> 
     for place, tensors in (("in", entered), ("out", left)):
         v = torch.stack([a.detach().flatten() for a in tensors])  # (DEPTH, m * WIDTH)
         described[f"{place}_density"] = measures.density(v, *SPANS[place], BINS)
-        described[f"{place}_mean"] = v.mean(1)
-        described[f"{place}_std"] = ((v - v.mean(1, keepdim=True)) ** 2).mean(1).sqrt()
+        mean, var = moments(v, 1)
+        described |= {f"{place}_mean": mean, f"{place}_std": var.sqrt()}
     return described
 
 
@@ -116,6 +118,10 @@ PLACEMENT = Simulation(
         "{after_out_std[2]:.1f}. Test digits read: {plain_test:.0%} / {before_test:.0%} / "
         "{after_test:.0%}."
     ),
+    counts={
+        **{f"{name}_{place}_density": "histogram" for name in NETS for place in SPANS},
+        **{f"{name}_{what}": "share" for name in NETS for what in ("saturated", "test")},
+    },
     initial=initial,
     step=step,
     observe=observe,

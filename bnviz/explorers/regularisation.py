@@ -9,6 +9,7 @@ from bnviz.figure.controls import Slider
 from bnviz.figure.explorer import Binding, Explorer
 from bnviz.maths import prng
 from bnviz.maths.data import Split, digits
+from bnviz.maths.moments import moments
 from bnviz.maths.nets import MLP, initialise
 from bnviz.maths.train import train
 from bnviz.templates.regularisation import regularisation
@@ -51,6 +52,7 @@ def compute(image: Tensor, batch: Tensor, seed: Tensor) -> dict[str, Tensor]:
     plain = torch.softmax(trained(False)(own.unsqueeze(0)), 1)[0]
     right = (torch.arange(10) == label).float()  # (10,)
     p = bn @ right  # probability of the right class, (DRAWS,)
+    mean, var = moments(p, 0)
     return {
         "picture": own.reshape(8, 8).flip(0),  # plotly's first row is at the bottom
         "bn_p": bn.T.flatten(),  # class by class
@@ -58,8 +60,8 @@ def compute(image: Tensor, batch: Tensor, seed: Tensor) -> dict[str, Tensor]:
         "plain_p": plain,
         "label": label.float(),
         "label_x": label.float().reshape(1),
-        "right_mean": p.mean(),
-        "right_std": ((p - p.mean()) ** 2).mean().sqrt(),
+        "right_mean": mean,
+        "right_std": var.sqrt(),
         "right_low": p.amin(0),
         "right_high": p.amax(0),
         "right_plain": plain @ right,

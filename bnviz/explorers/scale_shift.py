@@ -104,4 +104,8 @@ SCALE_SHIFT = Explorer(
         "After, with γ = {applied_gamma:.2f} and β = {applied_beta:.2f}: mean {after_mean:.2f}, "
         "std {after_std:.2f}, {after_steep:.0%} on the steep part."
     ),
+    counts={
+        **{f"{name}_share": "histogram" for name in _SHOWN},
+        **{f"{name}_steep": "share" for name in _SHOWN},
+    },
 )

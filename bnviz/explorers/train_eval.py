@@ -12,6 +12,7 @@ from bnviz.figure.controls import Slider
 from bnviz.figure.explorer import Binding, Simulation
 from bnviz.maths.data import digits
 from bnviz.maths.functional import State, descend, hold
+from bnviz.maths.moments import moments
 from bnviz.maths.nets import MLP, initialise
 from bnviz.maths.record import inputs_of
 from bnviz.templates.train_eval import train_eval
@@ -32,8 +33,12 @@ def _net() -> MLP:
 
 
 def _with_momentum(state: State, momentum: Tensor) -> State:
-    own = {k: v for k, v in state.items() if not k.startswith("last.")}
-    return hold(own, {"momentum": momentum})
+    return hold(_net(), _own(state), {"momentum": momentum})
+
+
+def _own(state: State) -> State:
+    """What the network learns and tracks; the rest, `last`, is for the figure."""
+    return {k: state[k] for k in _net().state_dict()}
 
 
 def initial(seed: Tensor, **controls: Tensor) -> State:
@@ -48,9 +53,8 @@ def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[st
     """One step of gradient descent; then the probe takes the place of the batch's first image."""
     data = digits()
     x = data.x_train[rows]  # (m, 64)
-    own = {k: v for k, v in state.items() if not k.startswith("last.")}
-    batch = x, data.y_train[rows]
-    new, loss = descend(_net(), own, hold(own, controls), batch, controls["lr"])
+    own, batch = _own(state), (x, data.y_train[rows])
+    new, loss = descend(_net(), own, hold(_net(), own, controls), batch, controls["lr"])
     first = torch.ones_like(rows).cumsum(0) == 1  # by a mask: the trace keeps a free batch size
     seen, last = _in_a_batch(state, torch.where(first.unsqueeze(1), data.x_test[PROBE], x))
     new |= {"last.mean": last[0], "last.var": last[1], "last.logits": seen[0]}
@@ -62,9 +66,7 @@ def _in_a_batch(state: State, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]
     values = _with_momentum(state, torch.zeros(()))  # the running statistics stay as they are
     with torch.no_grad(), inputs_of([layer.norm for layer in _net().layers]) as entering:
         logits = functional_call(_net().train(), values, (x,))
-    z = entering[WATCHED]  # (m, WIDTH)
-    mean = z.mean(0)
-    return logits, (mean, ((z - mean) ** 2).mean(0))
+    return logits, moments(entering[WATCHED], 0)  # of (m, WIDTH)
 
 
 def population_state(state: State) -> State:

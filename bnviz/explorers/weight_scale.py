@@ -12,6 +12,7 @@ from bnviz.figure.controls import Slider
 from bnviz.figure.explorer import Binding, Explorer
 from bnviz.maths import prng
 from bnviz.maths.data import digits
+from bnviz.maths.moments import moments, normalise
 from bnviz.templates.weight_scale import FACTORS, weight_scale
 
 __all__ = ["WEIGHT_SCALE", "layer"]
@@ -32,13 +33,6 @@ def layer() -> tuple[Tensor, Tensor, Tensor]:
     return torch.relu(x @ first.T), w, upstream
 
 
-def normalise(z: Tensor, eps: Tensor) -> Tensor:
-    """x_hat of (..., m, d), over the batch axis; gamma is 1 and beta is 0."""
-    mu = z.mean(-2, keepdim=True)
-    var = ((z - mu) ** 2).mean(-2, keepdim=True)  # biased: divided by m
-    return (z - mu) / torch.sqrt(var + eps)
-
-
 def _scaled(a: Tensor, eps: Tensor) -> dict[str, Tensor]:
     """For every factor in `a` (k,): outputs and gradients of y = (aW)u and of y = BN((aW)u)."""
     inputs, weight, upstream = layer()
@@ -47,7 +41,7 @@ def _scaled(a: Tensor, eps: Tensor) -> dict[str, Tensor]:
         w = (a.reshape(-1, 1, 1) * weight).requires_grad_()  # (k, units, inputs)
         u = (torch.ones_like(a).reshape(-1, 1, 1) * inputs).requires_grad_()  # (k, m, inputs)
         z = u @ w.transpose(1, 2)  # (k, m, units)
-        for name, y in (("plain", z), ("bn", normalise(z, eps))):
+        for name, y in (("plain", z), ("bn", normalise(z, 1, eps))):
             du, dw = torch.autograd.grad((y * upstream).sum(), (u, w), retain_graph=True)
             norms = {"y": y.detach(), "du": _norm(du), "dw": _norm(dw)}
             found |= {f"{name}_{k}": v for k, v in norms.items()}
@@ -89,10 +83,9 @@ def _predicted(factors: Tensor, eps: Tensor) -> Tensor:
     """Largest |BN((aW)u) - BN(Wu)| in closed form: scaling by a turns eps into eps / a^2."""
     u, w, _ = layer()
     z = u @ w.T
-    centred = z - z.mean(0)
-    var = (centred**2).mean(0)
+    mean, var = moments(z, 0)
     scaled = torch.rsqrt(var + (eps / factors**2).unsqueeze(1))  # (k, units)
-    return ((scaled - torch.rsqrt(var + eps)).abs() * centred.abs().amax(0)).amax(1)
+    return ((scaled - torch.rsqrt(var + eps)).abs() * (z - mean).abs().amax(0)).amax(1)
 
 
 def _bindings() -> tuple[Binding, ...]:

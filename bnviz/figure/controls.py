@@ -15,7 +15,6 @@ __all__ = [
     "Slider",
     "Speed",
     "Toggle",
-    "control_from_dict",
     "control_to_dict",
 ]
 
@@ -132,10 +131,6 @@ class Slider:
         """Where a value stands on the scale."""
         return _SCALES[self.scale][0](value)
 
-    def value_at(self, position: float) -> float:
-        """The value at a position, within [min, max] whatever rounding does."""
-        return min(max(_SCALES[self.scale][1](position), self.min), self.max)
-
     def stop_at(self, position: float) -> float:
         """The stop at a position, or the nearest to it."""
         k = round((position - self.position(self.min)) / self.step)
@@ -222,14 +217,6 @@ SPEEDS = (
 LARGEST_SEED = 9999  # seeds are whole numbers from 0 on; four digits fit into a link and a field
 
 Control = Slider | Choice | Toggle
-_KINDS: dict[str, Callable[..., Control]] = {"slider": Slider, "choice": Choice, "toggle": Toggle}
-
-
-def control_from_dict(data: dict[str, Any]) -> Control:
-    """The inverse of `dataclasses.asdict` on a control. Raises ValueError for an unknown kind."""
-    if data.get("kind") not in _KINDS:
-        raise ValueError(f"unknown control kind {data.get('kind')!r}; known: {tuple(_KINDS)}")
-    return _KINDS[data["kind"]](**{name: v for name, v in data.items() if name != "stops"})
 
 
 def control_to_dict(control: Control) -> dict[str, Any]:

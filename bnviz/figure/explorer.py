@@ -9,7 +9,7 @@ import re
 import string
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -18,12 +18,13 @@ from bnviz.figure.controls import (
     LARGEST_SEED,
     SPEEDS,
     Control,
-    control_from_dict,
     control_to_dict,
 )
 
-__all__ = ["Binding", "Explorer", "Simulation", "readable", "typeset"]
+__all__ = ["COUNTS", "Binding", "Counted", "Explorer", "Simulation", "readable", "typeset"]
 
+Counted = Literal["share", "histogram", "log histogram", "sample"]
+COUNTS: tuple[Counted, ...] = get_args(Counted)
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
@@ -81,9 +82,14 @@ class Explorer:
         readout: one sentence with numbers, such as "mean {mean:.2f}, layer {means[4]:.1f}".
             Names are outputs and controls; formats are .Nf, .Ne, .N% and d, or words, one for each
             of the numbers 0, 1, 2, ...: "{stage:|the batch|its mean}".
+        counts: what shows samples one by one and no mean of them, output -> how: the "share" of
+            them beyond a threshold, a "histogram" (its last axis is the bins), its logarithm, the
+            "log histogram", or the values of one "sample". A host rounds in its own order, so a
+            sample near an edge may be counted on either side; who compares hosts allows for it.
 
     Raises:
-        ValueError: for a bad name, a repeated control, or a binding to a trace that is not there.
+        ValueError: for a bad name, a repeated control, a binding to a trace that is not there, or
+            another way to count.
     """
 
     name: str
@@ -94,6 +100,10 @@ class Explorer:
     figure: dict[str, Any] = field(repr=False)
     bindings: tuple[Binding, ...] = field(repr=False)
     readout: str = field(repr=False)
+    # for who compares hosts, so no part of the description that a host gets
+    counts: dict[str, Counted] = field(
+        compare=False, repr=False, kw_only=True, default_factory=dict[str, Counted]
+    )
 
     def __post_init__(self):
         object.__setattr__(self, "controls", tuple(self.controls))
@@ -109,6 +119,12 @@ class Explorer:
                 raise ValueError(f"{self.name}: no trace has the uid {binding.trace!r}")
             if not set(binding.by) <= set(names):
                 raise ValueError(f"{self.name}: no control is called as in {binding.by}")
+        for output, how in self.counts.items():
+            if how not in COUNTS:
+                raise ValueError(
+                    f"{self.name}: {output!r} cannot be counted as {how!r}; choose from {COUNTS}, "
+                    "or leave out what counts no samples"
+                )
 
     def defaults(self) -> dict[str, float | str | bool]:
         """Start value of each control, by name."""
@@ -170,28 +186,13 @@ class Explorer:
             "readout": self.readout,
         }
 
-    @classmethod
-    def from_dict(cls, data: dict[str, Any], **functions: Callable[..., Any] | None) -> Self:
-        """The inverse of `to_dict`; the functions are handed in by their field names."""
-        fields: dict[str, Any] = {
-            k: v for k, v in data.items() if k not in ("kind", "speeds", "seed")
-        }
-        fields["controls"] = tuple(control_from_dict(c) for c in data["controls"])
-        fields["bindings"] = tuple(Binding(**b) for b in data["bindings"])
-        everything: dict[str, Any] = {"compute": None, **fields, **functions}
-        return cls(**everything)
-
-
-def _absent(*_args: object, **_controls: object) -> Any:
-    raise TypeError("this Simulation came without its functions; hand them to `from_dict`")
-
 
 @dataclass(frozen=True)
 class Simulation(Explorer):
     """An Explorer with a state that moves step by step, such as a network in training.
 
     `compute` is not used. The host owns the loop and hands in the rows of each minibatch, which
-    come from `prng.Shuffler(rows, seed)`; the control named "batch" says how many.
+    come from `prng.Shuffler(rows, seed)`; how many, the control named "batch" says.
 
     Args:
         initial: (seed, **controls) -> state, a dict of float32 tensors.
@@ -203,11 +204,14 @@ class Simulation(Explorer):
         watch: output -> what to call it. When one is not finite, the run has diverged. In the step
             before, what is measured may be infinite already, because its square overflows.
         preview: steps of the run with start values that a page shows before anybody presses Play.
+
+    Raises:
+        ValueError: as `Explorer`, and without a control named "batch".
     """
 
-    initial: Callable[..., dict[str, Tensor]] = field(compare=False, repr=False, default=_absent)
+    initial: Callable[..., dict[str, Tensor]] = field(compare=False, repr=False)
     step: Callable[..., tuple[dict[str, Tensor], dict[str, Tensor]]] = field(
-        compare=False, repr=False, default=_absent
+        compare=False, repr=False
     )
     observe: Callable[..., dict[str, Tensor]] | None = field(
         compare=False, repr=False, default=None
@@ -217,6 +221,14 @@ class Simulation(Explorer):
     history: int = 240
     watch: dict[str, str] = field(default_factory=dict[str, str])
     preview: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        if "batch" not in (names := tuple(c.name for c in self.controls)):
+            raise ValueError(
+                f'{self.name}: a Simulation has a control named "batch", the rows of a step; '
+                f"this one has {names}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the functions, as JSON-able data."""

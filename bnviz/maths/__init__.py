@@ -5,7 +5,8 @@ In this order it is a course; each module opens with its formulas and their sour
 1. `batchnorm`: forward, backward, inference and running averages, from scratch in NumPy.
 2. `gradcheck`: is that backward pass right? Central differences know no calculus.
 3. `numpy_net`: a network in NumPy that trains with a backward pass of your own.
-4. `nets`: the same layer in PyTorch from plain operations, and networks with it.
+4. `nets`: the same layer in PyTorch from plain operations, and networks with it. `moments`: its
+   formulas in two lines, where they are not the subject.
 5. `convnet`: per channel instead of per unit.
 6. `train`, `record`, `measures`: a training loop, what a recorder keeps of it, what is measured.
 7. `ics`: two measures of internal covariate shift. `noisy`, `trio`: the experiment against it.

@@ -6,7 +6,7 @@ gradient also export to ONNX, so that the page can train it.
 
 from collections.abc import Sequence
 from functools import cache
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -124,6 +124,8 @@ class CNN(nn.Module):
     >>> CNN((8, 8), norm=True)(torch.zeros(4, 64)).shape
     torch.Size([4, 10])
     """
+
+    unscaled: ClassVar[tuple[str, ...]] = ("head",)  # as in `nets.MLP`
 
     def __init__(
         self,

@@ -3,12 +3,15 @@
 A `Simulation` keeps the state of several networks in one dict, under "NET.parameter".
 """
 
+from collections.abc import Iterator
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from bnviz.maths.nets import initialise
+from bnviz.maths.nets import Activation, BatchNorm, initialise
 
 __all__ = ["State", "alike", "descend", "evaluate", "gather", "hold", "part"]
 
@@ -33,23 +36,29 @@ def gather(parts: dict[str, State]) -> State:
     return {f"{name}.{k}": v for name, values in parts.items() for k, v in values.items()}
 
 
-def hold(values: State, controls: dict[str, Tensor]) -> State:
-    """Put the controls that there are where a network reads them.
+def hold(net: nn.Module, values: State, controls: dict[str, Tensor]) -> State:
+    """Put the controls that there are where the layers of a network read them.
 
-    Those are the activation, the momentum, and gamma and beta if they are held.
+    Args:
+        net: its `Activation` and `BatchNorm` layers are served, wherever they stand in it.
+        values: what it learns and tracks, by name; not changed.
+        controls: by these names, others are passed over. "activation": an index into
+            `nets.ACTIVATIONS`. "momentum": of BN. "gamma" and "beta": in the place of BN's own
+            where "hold" is 1, and not where it is 0; the three come together.
+
+    >>> hold(Activation(), {}, {"activation": torch.tensor(2.0), "lr": torch.tensor(0.1)})
+    {'index': tensor(2.)}
     """
     values = dict(values)
-    layers = {k.rsplit(".linear.", 1)[0] for k in values if ".linear." in k}
-    for layer in sorted(layers):
-        if "activation" in controls:
-            values[f"{layer}.activation.index"] = controls["activation"]
-        if f"{layer}.norm.weight" not in values:
-            continue
-        values[f"{layer}.norm.momentum"] = controls["momentum"]
-        for parameter, control in (("weight", "gamma"), ("bias", "beta")):
-            name = f"{layer}.norm.{parameter}"
-            if "hold" in controls:
-                values[name] = torch.where(controls["hold"] > 0.5, controls[control], values[name])
+    for name, layer in cast("Iterator[tuple[str, nn.Module]]", net.named_modules()):
+        at = f"{name}." if name else ""
+        if isinstance(layer, Activation) and "activation" in controls:
+            values[f"{at}index"] = controls["activation"]
+        if isinstance(layer, BatchNorm) and "momentum" in controls:
+            values[f"{at}momentum"] = controls["momentum"]
+        if isinstance(layer, BatchNorm) and "hold" in controls:
+            for own, control in ((f"{at}weight", "gamma"), (f"{at}bias", "beta")):
+                values[own] = torch.where(controls["hold"] > 0.5, controls[control], values[own])
     return values
 
 
@@ -67,7 +76,7 @@ def alike(nets: dict[str, nn.Module], seed: Tensor, scale: Tensor) -> State:
 
 def evaluate(net: nn.Module, state: State, controls: dict[str, Tensor], x: Tensor) -> Tensor:
     """Logits in evaluation mode: BN uses its running statistics."""
-    return functional_call(net.eval(), hold(state, controls), (x,))
+    return functional_call(net.eval(), hold(net, state, controls), (x,))
 
 
 def descend(

@@ -9,6 +9,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from bnviz.maths import _arguments as arguments
+from bnviz.maths.moments import moments
 from bnviz.maths.nets import MLP
 
 __all__ = ["gradient_shift", "gradients", "learned", "moments_shift", "wasserstein"]
@@ -65,12 +66,8 @@ def moments_shift(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     (tensor([2.]), tensor([1.]))
     """
     _check_pair(a, b)
-    mean = (b.mean(0) - a.mean(0)).abs()
-    return mean, (_std(b) - _std(a)).abs()
-
-
-def _std(v: Tensor) -> Tensor:
-    return ((v - v.mean(0)) ** 2).mean(0).sqrt()
+    (mean_a, var_a), (mean_b, var_b) = moments(a, 0), moments(b, 0)
+    return (mean_b - mean_a).abs(), (var_b.sqrt() - var_a.sqrt()).abs()
 
 
 def learned(net: MLP) -> list[list[str]]:

@@ -21,6 +21,7 @@ from torch.func import functional_call, grad_and_value, vmap
 
 from bnviz.maths import _arguments as arguments
 from bnviz.maths import prng
+from bnviz.maths.moments import normalise
 
 __all__ = ["DeepLinear", "call", "in_double", "line_search"]
 
@@ -124,8 +125,7 @@ class DeepLinear(nn.Module):
         for k, matrix in enumerate(inner):
             x = x @ matrix.T  # (m, width)
             if self.norm:
-                x = x - x.mean(0)
-                x = x * torch.rsqrt(x.square().mean(0) + EPS) * self.gammas[k] + self.betas[k]
+                x = normalise(x, 0, EPS) * self.gammas[k] + self.betas[k]
         return x @ last.T
 
     def start(self, seed: Tensor | int, scale: Tensor | float = 1.0) -> Values:

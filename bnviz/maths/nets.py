@@ -6,7 +6,7 @@ see it, and because its training mode exports to ONNX without an error and with 
 
 import itertools
 from collections.abc import Sequence
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from bnviz.maths import _arguments as arguments
 from bnviz.maths import prng
 
-__all__ = ["ACTIVATIONS", "MLP", "Activation", "BatchNorm", "initialise"]
+__all__ = ["ACTIVATIONS", "MLP", "Activation", "BatchNorm", "activate", "initialise"]
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
 _PLACEMENTS = ("before", "after")
@@ -106,8 +106,32 @@ def _column(v: Tensor, x: Tensor) -> Tensor:
     return v if x.ndim == 2 else v[:, None, None]
 
 
+def activate(v: Tensor, index: Tensor, *, fast: bool = False) -> Tensor:
+    """Sigmoid, tanh or ReLU of v, chosen by a number, so that one traced graph serves all three.
+
+    Args:
+        v: of any shape.
+        index: into `ACTIVATIONS`, a scalar; not looked at.
+        fast: the first two as one function, sigmoid(v) = (1 + tanh(v / 2)) / 2. Where activations
+            are much of the work, that saves a tenth to a fifth of the time; but it rounds a sigmoid
+            to a multiple of 3e-8 (float32), and so to 0 below v = -18.
+
+    Raises TypeError unless v is a tensor of floating-point numbers.
+
+    >>> activate(torch.tensor([-1.0, 2.0]), torch.tensor(2.0)).tolist()
+    [0.0, 2.0]
+    """
+    arguments.like("v", v)
+    if fast:
+        a = torch.where(index < 0.5, 0.5, 1.0).to(v.dtype)
+        smooth = a * torch.tanh(a * v) + (1 - a)
+    else:
+        smooth = torch.where(index < 0.5, torch.sigmoid(v), torch.tanh(v))
+    return torch.where(index < 1.5, smooth, torch.relu(v))
+
+
 class Activation(nn.Module):
-    """Sigmoid, tanh or ReLU, chosen by a number, so that one traced graph serves all three.
+    """`activate` as a layer, which keeps the number in a buffer.
 
     Args:
         name: one of `ACTIVATIONS`.
@@ -128,9 +152,7 @@ class Activation(nn.Module):
         self.register_buffer("index", index, persistent=False)
 
     def forward(self, v: Tensor) -> Tensor:
-        arguments.like("v", v)
-        smooth = torch.where(self.index < 0.5, torch.sigmoid(v), torch.tanh(v))
-        return torch.where(self.index < 1.5, smooth, torch.relu(v))
+        return activate(v, self.index)
 
 
 def _linear(inputs: int, outputs: int, bias: bool = True) -> nn.Linear:
@@ -175,6 +197,8 @@ class MLP(nn.Module):
     torch.Size([4, 10])
     """
 
+    unscaled: ClassVar[tuple[str, ...]] = ("head",)  # `initialise` draws these with scale 1
+
     def __init__(
         self,
         sizes: tuple[int, ...] = (64, 64, 64, 64, 64, 64, 10),
@@ -215,9 +239,9 @@ def initialise(
 ) -> dict[str, Tensor]:
     """Starting values for everything a network learns or tracks, as a new dict by name.
 
-    Weight matrices and filters: scale / sqrt(fan_in) * standard normal, from `prng.normal`; the
-    head, whose name is "head", keeps scale 1. All else keeps its value (gamma 1, biases 0).
-    `net.load_state_dict(initialise(net, seed))` puts them in place.
+    Weight matrices and filters: scale / sqrt(fan_in) * standard normal, from `prng.normal`. What a
+    class names in `unscaled`, such as `MLP` its head, keeps scale 1. All else keeps its value
+    (gamma 1, biases 0). `net.load_state_dict(initialise(net, seed))` puts them in place.
 
     Args:
         net: any module; it is not changed.
@@ -227,15 +251,20 @@ def initialise(
     Raises:
         TypeError: for another kind of argument.
         ValueError: for a seed or a scale out of range; tensors are not looked at.
+
+    >>> weights = initialise(MLP((64, 3, 2)), seed=0, scale=0.0)
+    >>> [name for name, w in weights.items() if w.any()]  # no scale touches the head
+    ['head.weight']
     """
     arguments.instance("net", net, nn.Module, "a torch.nn.Module")
     arguments.number("scale", scale, 0)
     seed = seed if isinstance(seed, Tensor) else torch.tensor(arguments.seed_number(seed))
     state = {name: value.detach().clone() for name, value in net.state_dict().items()}
     weights = {name: value for name, value in state.items() if value.ndim >= 2}
+    unscaled = tuple(f"{module}." for module in getattr(net, "unscaled", ()))
     sizes = [w.numel() for w in weights.values()]
     parts = torch.split(prng.normal((sum(sizes),), seed, stream=0), sizes)
     for (name, w), z in zip(weights.items(), parts, strict=True):
-        gain = 1.0 if name.startswith("head") else scale
+        gain = 1.0 if name.startswith(unscaled) else scale
         state[name] = gain * w[0].numel() ** -0.5 * z.reshape(w.shape)
     return state

@@ -8,13 +8,16 @@ surfaces", section 3.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count, takewhile
 
 import torch
 from torch import Tensor
 
 from bnviz.maths import _arguments as arguments
-from bnviz.maths.nets import Activation
+from bnviz.maths.functional import part
+from bnviz.maths.moments import normalise
+from bnviz.maths.nets import activate
 
 __all__ = ["HIGH", "OPTIMISERS", "SLOPE", "begin", "losses_of", "plateaus", "slice_of", "update"]
 
@@ -80,13 +83,13 @@ def _check_alike(*points: Values) -> None:
             raise ValueError(f"names and shapes differ: {first} and {other}")
 
 
-def losses_of(values: Values, x: Tensor, y: Tensor, activation: Activation) -> Tensor:
+def losses_of(values: Values, x: Tensor, y: Tensor, activation: Tensor) -> Tensor:
     """Cross-entropy of many networks at once, in training mode: one for each place in front.
 
     Args:
         values: parameters of an `MLP` by name, each with the same lead axes, (..., *shape).
         x, y: one batch for all of them, (m, 64) and (m,); classes are not checked.
-        activation: between the layers.
+        activation: between the layers, an index into `nets.ACTIVATIONS`.
 
     Returns:
         (...,). It is the loss of `MLP`, written without vmap, which fixes the batch size when a
@@ -99,23 +102,25 @@ def losses_of(values: Values, x: Tensor, y: Tensor, activation: Activation) -> T
     first = values.get("layers.0.linear.weight", values["head.weight"])
     arguments.floats("x", x, "m", first.shape[-1])
     arguments.tensor("y", y, x.shape[0])
-    depth = sum(name.endswith("linear.weight") for name in values)
     h = x
-    for i in range(depth):  # z: (..., m, width)
-        own = {k.split(".", 2)[2]: v for k, v in values.items() if k.startswith(f"layers.{i}.")}
+    for i, own in enumerate(_layers(values)):  # z: (..., m, width)
         weight = own["linear.weight"]
         # the first product in this order: the other one would copy x for every network
         z = h @ weight.transpose(-1, -2) if i else (weight @ x.T).transpose(-1, -2)
         if "norm.weight" in own:
-            centred = z - z.mean(-2, keepdim=True)
-            z = centred * torch.rsqrt(centred.square().mean(-2, keepdim=True) + 1e-5)
-            z = z * own["norm.weight"].unsqueeze(-2) + own["norm.bias"].unsqueeze(-2)
+            x_hat = normalise(z, -2, eps=1e-5)
+            z = x_hat * own["norm.weight"].unsqueeze(-2) + own["norm.bias"].unsqueeze(-2)
         else:
             z = z + own["linear.bias"].unsqueeze(-2)
-        h = activation(z)
+        h = activate(z, activation)
     logits = h @ values["head.weight"].transpose(-1, -2) + values["head.bias"].unsqueeze(-2)
     right = torch.eye(logits.shape[-1])[y]  # (m, classes)
     return -(torch.log_softmax(logits, -1) * right).sum(-1).mean(-1)
+
+
+def _layers(values: Values) -> Iterator[Values]:
+    """The hidden layers' parts of an `MLP`'s parameters, from the input up."""
+    return takewhile(bool, (part(values, f"layers.{i}") for i in count()))
 
 
 def slice_of(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bnviz.maths import _arguments as arguments
 from bnviz.maths import prng
-from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.nets import MLP, activate, initialise
 from bnviz.maths.noisy import N_MU, N_SIGMA, R
 
 __all__ = ["DEPTH", "NETS", "WIDTH", "forward", "gradient_shift", "losses", "noise", "start"]
@@ -100,16 +100,9 @@ def forward(
         y = torch.cat([clean, disturbance[0][i] * noisy + disturbance[1][i]])
         seen[0].append(y.detach())
         seen[1].append(z.detach() + (1 - bn) * beta.detach())
-        h = _activate(y, activation)
+        h = activate(y, activation, fast=True)
     logits = torch.bmm(h, p["head"].mT) + p["offset"][:, None]
     return logits, torch.stack([torch.stack(v) for v in seen])
-
-
-def _activate(v: Tensor, activation: Tensor) -> Tensor:
-    """Sigmoid, tanh or ReLU; the first two are one function: sigmoid(v) = (1 + tanh(v / 2)) / 2."""
-    a = torch.where(activation < 0.5, 0.5, 1.0)
-    smooth = a * torch.tanh(a * v) + (1 - a)
-    return torch.where(activation < 1.5, smooth, torch.relu(v))
 
 
 def losses(logits: Tensor, y: Tensor) -> Tensor:

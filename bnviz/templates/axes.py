@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bnviz.figure import theme
-from bnviz.templates.parts import as_dict
+from bnviz.templates.parts import BARE, as_dict, sheet
 
 __all__ = ["axes"]
 
@@ -14,44 +14,13 @@ def axes(labels: list[int], side: int, channels: int) -> dict:
     fig = go.Figure()
     m, step = len(labels), side + 1
     rows, columns = (m + 1) * step - 1, (channels + 1) * step - 1
-    cells = {"x": np.arange(columns), "y": np.arange(rows), "z": np.zeros((rows, columns))}
     across = np.arange(channels + 1) * step + (side - 1) / 2  # middles of the blocks
     up = np.arange(m + 1) * step + (side - 1) / 2
-    look = {"zmin": -2.5, "zmax": 2.5, "showscale": False, "hoverinfo": "skip"}
-    fig.add_heatmap(uid="pale", colorscale=theme.SIGNED_PALE_SCALE, **cells, **look)
-    fig.add_heatmap(uid="strong", colorscale=theme.SIGNED_SCALE, **cells, **look)
-    clear = "rgba(128,128,128,0)"
-    fig.add_heatmap(
-        x=across,
-        y=up,
-        z=np.zeros((m + 1, channels + 1)),
-        uid="numbers",
-        colorscale=[[0, clear], [1, clear]],
-        texttemplate="%{z:.2f}",
-        textfont={"size": 13},
-        **look,
-    )
-    fig.add_scatter(  # between the values and their means
-        x=[-0.5, columns - 0.5, None, columns - side - 1, columns - side - 1],
-        y=[side, side, None, -0.5, rows - 0.5],
-        mode="lines",
-        uid="divider",
-        line={"color": theme.NEUTRAL, "width": 1},
-        hoverinfo="skip",
-    )
-    fig.add_scatter(
-        x=[0] * 6 * (m + 1),
-        y=[0] * 6 * (m + 1),
-        mode="lines",
-        uid="frame",
-        line={"color": theme.BN, "width": 2.5},
-        hoverinfo="skip",
-    )
+    _cells(fig, rows, columns, across, up)
+    _lines(fig, rows, columns, side, m)
     outline = {"type": "rect", "line": {"color": theme.NEUTRAL, "width": 0.5}, "opacity": 0.6}
     corners = [(c * step - 0.5, r * step - 0.5) for c in range(channels) for r in range(1, m + 1)]
-    blocks = [dict(outline, x0=x, x1=x + side, y0=y, y1=y + side) for x, y in corners]
-    shared = {"fixedrange": True, "ticks": "", "tickangle": 0, "showgrid": False}
-    shared["zeroline"] = False
+    shared = {"fixedrange": True, "tickangle": 0, **BARE}
     fig.update_layout(
         xaxis={
             "side": "top",
@@ -67,9 +36,47 @@ def axes(labels: list[int], side: int, channels: int) -> dict:
             "ticktext": ["mean", *(f"a “{label}”" for label in reversed(labels))],
             **shared,
         },
-        shapes=blocks,
-        height=470,
-        margin={"l": 44, "r": 10, "t": 44, "b": 8},
-        showlegend=False,
+        shapes=[dict(outline, x0=x, x1=x + side, y0=y, y1=y + side) for x, y in corners],
+        **sheet(470, 44, 10, 44, 8),
     )
     return as_dict(fig)
+
+
+def _cells(fig, rows: int, columns: int, across, up) -> None:
+    """Two layers of colours, and numbers in the middles of the blocks that hold a mean."""
+    cells = {"x": np.arange(columns), "y": np.arange(rows), "z": np.zeros((rows, columns))}
+    look = {"zmin": -2.5, "zmax": 2.5, "showscale": False, "hoverinfo": "skip"}
+    fig.add_heatmap(uid="pale", colorscale=theme.SIGNED_PALE_SCALE, **cells, **look)
+    fig.add_heatmap(uid="strong", colorscale=theme.SIGNED_SCALE, **cells, **look)
+    clear = "rgba(128,128,128,0)"
+    fig.add_heatmap(
+        x=across,
+        y=up,
+        z=np.zeros((len(up), len(across))),
+        uid="numbers",
+        colorscale=[[0, clear], [1, clear]],
+        texttemplate="%{z:.2f}",
+        textfont={"size": 13},
+        **look,
+    )
+
+
+def _lines(fig, rows: int, columns: int, side: int, m: int) -> None:
+    """What divides the values from their means, and a frame around what one mean is taken over."""
+    right = columns - side - 1
+    fig.add_scatter(
+        x=[-0.5, columns - 0.5, None, right, right],
+        y=[side, side, None, -0.5, rows - 0.5],
+        mode="lines",
+        uid="divider",
+        line={"color": theme.NEUTRAL, "width": 1},
+        hoverinfo="skip",
+    )
+    fig.add_scatter(
+        x=[0] * 6 * (m + 1),
+        y=[0] * 6 * (m + 1),
+        mode="lines",
+        uid="frame",
+        line={"color": theme.BN, "width": 2.5},
+        hoverinfo="skip",
+    )

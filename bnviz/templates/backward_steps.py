@@ -5,7 +5,7 @@ import math
 import plotly.graph_objects as go
 
 from bnviz.figure import theme
-from bnviz.templates.parts import as_dict
+from bnviz.templates.parts import BARE, as_dict, heading, note, panel, place, sheet, suffix, table
 
 __all__ = ["backward_steps"]
 
@@ -16,6 +16,10 @@ _PANELS = (
 )
 _BELOW = ("to the statistics: sums over the whole batch", "to x: one term for each road back")
 _BOTTOM = 0.33  # where the tables end
+_WAYS = (  # label, colour, dash, height of the label at the left, where the curves are far apart
+    ("wrong", "S4 as printed", theme.SECOND, "dash", 1.01),
+    ("right", "without the extra 1/m", theme.BN, "solid", 0.03),
+)
 
 
 def backward_steps(features: int, rows: tuple, sizes: tuple) -> dict:
@@ -27,31 +31,18 @@ def backward_steps(features: int, rows: tuple, sizes: tuple) -> dict:
     ticks = [-r for first, last in rows for r in range(first, last + 1)]
     names = [f"dx̂ {k + 1}" for k in range(rows[0][1] + 1)]
     names += ["dσ²", "dμ", *(name.replace("x̂", "x") for name in names)]
-    fig.update_layout(
-        yaxis={
-            "domain": [_BOTTOM, 1],
-            "range": [0.4 - count, 0.6],
-            "tickvals": ticks,
-            "ticktext": names,
-            "ticks": "",
-            "showgrid": False,
-            "zeroline": False,
-            "fixedrange": True,
-        },
-        height=640,
-        margin={"l": 44, "r": 10, "t": 24, "b": 42},
-        showlegend=False,
-    )
+    words = {"tickvals": ticks, "ticktext": names, "fixedrange": True, **BARE}
+    up = {"domain": [_BOTTOM, 1], "range": [0.4 - count, 0.6]}
+    fig.update_layout(yaxis=up | words, **sheet(640, 44, 10, 24, 42))
     for (first, _), text in zip(rows[1::2], _BELOW, strict=True):
-        fig.add_annotation(
-            text=text, x=0, y=1 - first, xref="paper", yref="y", xanchor="left", showarrow=False
-        )
+        at = {"x": 0, "y": 1 - first, "xref": "paper", "yref": "y"}
+        fig.add_annotation(text=text, **at, xanchor="left", showarrow=False)
     _curves(fig, sizes)
     return as_dict(fig)
 
 
 def _table(fig, uid: str, label: str, number: int, domain: tuple, shape: tuple) -> None:
-    axis = "" if number == 1 else str(number)
+    axis = f"x{suffix(number)}"
     rows, columns = shape
     fig.add_heatmap(
         x=list(range(columns)),
@@ -59,56 +50,30 @@ def _table(fig, uid: str, label: str, number: int, domain: tuple, shape: tuple) 
         z=[[None] * columns] * rows,
         uid=uid,
         name=label,
-        xaxis=f"x{axis}",
-        colorscale=theme.SIGNED_SCALE,
-        zmin=-3,
-        zmax=3,
-        showscale=False,
-        texttemplate="%{z:.2f}",
+        xaxis=axis,
         textfont={"size": 10},
         hovertemplate="feature %{x}: %{z:.4f}<extra>" + label + "</extra>",
+        **table(3),
     )
     left, right = -0.5, columns - 0.5
     fig.add_scatter(
         x=[left, right, right, left, left],
         y=[0] * 5,
         uid=f"{uid}-frame",
-        xaxis=f"x{axis}",
+        xaxis=axis,
         mode="lines",
         line={"color": theme.BN, "width": 2},
         hoverinfo="skip",
     )
-    fig.update_layout(
-        {
-            f"xaxis{axis}": {
-                "domain": domain,
-                "range": [left - 0.03, right + 0.03],
-                "showticklabels": False,
-                "ticks": "",
-                "showgrid": False,
-                "zeroline": False,
-                "fixedrange": True,
-            }
-        }
-    )
-    fig.add_annotation(
-        text=f"<b>{label}</b>",
-        x=0.5,
-        y=1,
-        xref=f"x{axis} domain",
-        yref="paper",
-        xanchor="center",
-        yanchor="bottom",
-        showarrow=False,
-    )
+    span = {"domain": domain, "range": [left - 0.03, right + 0.03], "fixedrange": True}
+    fig.update_layout({f"xaxis{suffix(number)}": span | BARE | {"showticklabels": False}})
+    middle = {"x": 0.5, "xref": f"{axis} domain", "xanchor": "center"}
+    fig.add_annotation(heading(label, 0.5, 1) | middle)
 
 
 def _curves(fig, sizes: tuple) -> None:
-    place = {"xaxis": "x4", "yaxis": "y4"}
-    for uid, label, colour, dash in (
-        ("wrong", "S4 as printed", theme.SECOND, "dash"),
-        ("right", "without the extra 1/m", theme.BN, "solid"),
-    ):
+    """The error of dx by batch size, for both ways, and the batch size that is chosen."""
+    for uid, label, colour, dash, _ in _WAYS:
         fig.add_scatter(
             x=sizes,
             y=[0] * len(sizes),
@@ -118,7 +83,7 @@ def _curves(fig, sizes: tuple) -> None:
             line={"color": colour, "width": 2, "dash": dash},
             marker={"color": colour, "size": 5},
             hovertemplate="m = %{x}: %{y:.0%}<extra>" + label + "</extra>",
-            **place,
+            **place(4),
         )
     fig.add_scatter(
         x=[sizes[0]],
@@ -128,49 +93,12 @@ def _curves(fig, sizes: tuple) -> None:
         mode="markers",
         marker={"color": theme.BN, "size": 12, "symbol": "diamond"},
         hovertemplate="m = %{x}: %{y:.0%}<extra>this batch size</extra>",
-        **place,
+        **place(4),
     )
-    fig.update_layout(
-        xaxis4={
-            "domain": [0, 1],
-            "anchor": "y4",
-            "type": "log",
-            "range": [math.log10(1.8), math.log10(290)],
-            "tickvals": sizes,
-            "title": {"text": "batch size m"},
-            "fixedrange": True,
-        },
-        yaxis4={
-            "domain": [0, _BOTTOM - 0.1],
-            "anchor": "x4",
-            "range": [-0.08, 1.25],
-            "tickvals": [0, 0.5, 1],
-            "tickformat": ".0%",
-            "fixedrange": True,
-        },
-    )
-    fig.add_annotation(
-        text="<b>error of dx</b>",
-        x=0,
-        y=_BOTTOM - 0.1,
-        xref="paper",
-        yref="paper",
-        xanchor="left",
-        yanchor="bottom",
-        showarrow=False,
-    )
-    for text, y, colour in (  # at the left, where the curves are far apart for every control
-        ("S4 as printed", 1.01, theme.SECOND),
-        ("without the extra 1/m", 0.03, theme.BN),
-    ):
-        fig.add_annotation(
-            text=text,
-            x=0.01,
-            y=y,
-            xref="paper",
-            yref="y4",
-            xanchor="left",
-            yanchor="bottom",
-            showarrow=False,
-            font={"color": colour, "size": 13},
-        )
+    span = {"type": "log", "range": [math.log10(1.8), math.log10(290)], "tickvals": sizes}
+    errors = {"range": [-0.08, 1.25], "tickvals": [0, 0.5, 1], "tickformat": ".0%"}
+    below = (0, _BOTTOM - 0.1)
+    fig.update_layout(panel(4, (0, 1), below, span | {"title": {"text": "batch size m"}}, errors))
+    fig.add_annotation(heading("error of dx", 0, below[1]))
+    for _, label, colour, _, y in _WAYS:
+        fig.add_annotation(note(label, 0.01, y, "left", "bottom", colour) | {"yref": "y4"})

@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 
 from bnviz.figure import theme
-from bnviz.templates.parts import as_dict, note
+from bnviz.templates.parts import BARE, as_dict, heading, panel, place, sheet, table
 
 __all__ = ["batch_coupling"]
 
@@ -12,8 +12,7 @@ _STYLES = (
     ("after", theme.BN, "circle", 8, 1.8),
     ("nudged", theme.SECOND, "diamond", 11, 2.6),
 )
-_TOPS = (1.0, 0.68, 0.39)  # of the three panels
-_BOTTOMS = (0.755, 0.46, 0.0)
+_UPS = ((0.755, 1.0), (0.46, 0.68), (0.0, 0.39))  # bottoms and tops of the three panels
 
 
 def batch_coupling(largest: int) -> dict:
@@ -24,14 +23,9 @@ def batch_coupling(largest: int) -> dict:
     _jacobian(fig, largest)
     titles = ("from input x to output y", "how far each output moved", "Jacobian ∂yᵢ/∂xⱼ")
     fig.update_layout(
-        annotations=[
-            note(f"<b>{text}</b>", 0, top, "left", "bottom")
-            for text, top in zip(titles, _TOPS, strict=True)
-        ],
-        height=700,
-        margin={"l": 44, "r": 10, "t": 24, "b": 42},
-        showlegend=False,
+        annotations=[heading(text, 0, top) for text, (_, top) in zip(titles, _UPS, strict=True)],
         barmode="overlay",
+        **sheet(700, 44, 10, 24, 42),
     )
     return as_dict(fig)
 
@@ -56,22 +50,12 @@ def _slopes(fig, n: int) -> None:
             marker={"color": colour, "symbol": symbol, "size": size},
             hovertemplate="%{x:.2f}<extra>" + uid + "</extra>",
         )
-    fig.update_layout(
-        xaxis=_axis([0, 1], "y", [-4.5, 4.5], dtick=1),
-        yaxis=_axis(
-            [_BOTTOMS[0], _TOPS[0]],
-            "x",
-            [-0.25, 1.25],
-            tickvals=[0, 1],
-            ticktext=["y", "x"],
-            showgrid=False,
-            zeroline=False,
-        ),
-    )
+    ends = {"tickvals": [0, 1], "ticktext": ["y", "x"], "showgrid": False, "zeroline": False}
+    x, y = {"range": [-4.5, 4.5], "dtick": 1}, {"range": [-0.25, 1.25], **ends}
+    fig.update_layout(panel(1, [0, 1], _UPS[0], x, y))
 
 
 def _moves(fig, n: int) -> None:
-    place = {"xaxis": "x2", "yaxis": "y2"}
     numbers = list(range(1, n + 1))
     for uid, colour in (("others", theme.BN), ("own", theme.SECOND)):
         fig.add_bar(
@@ -82,7 +66,7 @@ def _moves(fig, n: int) -> None:
             name=uid,
             marker={"color": colour},
             hovertemplate="output %{x} moved by %{y:.2f}<extra></extra>",
-            **place,
+            **place(2),
         )
     fig.add_scatter(
         x=numbers,
@@ -92,30 +76,23 @@ def _moves(fig, n: int) -> None:
         mode="markers",
         marker={"color": theme.THIRD, "symbol": "x", "size": 8},
         hovertemplate="output %{x}: the Jacobian predicts %{y:.2f}<extra></extra>",
-        **place,
+        **place(2),
     )
-    fig.update_layout(
-        xaxis2=_axis([0, 1], "y2", [0.5, n + 0.5], dtick=1, showgrid=False, zeroline=False),
-        yaxis2=_axis([_BOTTOMS[1], _TOPS[1]], "x2", [-2.5, 2.5], dtick=1),
-    )
+    x = {"range": [0.5, n + 0.5], "dtick": 1, "showgrid": False, "zeroline": False}
+    fig.update_layout(panel(2, [0, 1], _UPS[1], x, {"range": [-2.5, 2.5], "dtick": 1}))
 
 
 def _jacobian(fig, n: int) -> None:
-    place = {"xaxis": "x3", "yaxis": "y3"}
     numbers = list(range(1, n + 1))
     fig.add_heatmap(
         x=numbers,
         y=[-k for k in numbers],
         z=[[None] * n] * n,
         uid="jacobian",
-        colorscale=theme.SIGNED_SCALE,
-        zmin=-1,
-        zmax=1,
-        showscale=False,
-        texttemplate="%{z:.2f}",
         textfont={"size": 11},
+        **table(1),
         hovertemplate="input %{x}: %{z:.3f}<extra></extra>",
-        **place,
+        **place(3),
     )
     fig.add_scatter(
         x=[1] * 5,
@@ -124,22 +101,13 @@ def _jacobian(fig, n: int) -> None:
         mode="lines",
         line={"color": theme.SECOND, "width": 2.6},
         hoverinfo="skip",
-        **place,
+        **place(3),
     )
-    bare = {"showgrid": False, "zeroline": False, "ticks": ""}
-    fig.update_layout(
-        xaxis3=_axis([0, 1], "y3", [0.45, n + 0.55], dtick=1, title={"text": "input j"}, **bare),
-        yaxis3=_axis(
-            [_BOTTOMS[2], _TOPS[2]],
-            "x3",
-            [-n - 0.55, -0.45],
-            tickvals=[-k for k in numbers],
-            ticktext=[str(k) for k in numbers],
-            title={"text": "output i"},
-            **bare,
-        ),
-    )
-
-
-def _axis(domain: list, anchor: str, span: list, **more) -> dict:
-    return {"domain": domain, "anchor": anchor, "range": span, "fixedrange": True, **more}
+    inputs = {"range": [0.45, n + 0.55], "dtick": 1, "title": {"text": "input j"}}
+    outputs = {
+        "range": [-n - 0.55, -0.45],
+        "tickvals": [-k for k in numbers],
+        "ticktext": [str(k) for k in numbers],
+        "title": {"text": "output i"},
+    }
+    fig.update_layout(panel(3, [0, 1], _UPS[2], inputs | BARE, outputs | BARE))

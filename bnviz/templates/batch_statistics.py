@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bnviz.figure import theme
-from bnviz.templates.parts import as_dict, centres, note
+from bnviz.templates.parts import as_dict, centres, note, panel, place, sheet, whisker
 
 __all__ = ["MEAN_BINS", "REACH", "VAR_BINS", "VAR_TOP", "batch_statistics"]
 
@@ -56,7 +56,7 @@ def _labels(fig: go.Figure) -> None:
 
 
 def _means(fig: go.Figure, mean: float, std: float) -> None:
-    _bars(fig, "means", mean + std * centres(-REACH, REACH, MEAN_BINS), "x", "y")
+    _bars(fig, "means", mean + std * centres(-REACH, REACH, MEAN_BINS), 1)
     fig.add_scatter(
         x=np.round(mean + std * np.linspace(-REACH, REACH, 161), 5),
         y=np.zeros(161),
@@ -66,22 +66,21 @@ def _means(fig: go.Figure, mean: float, std: float) -> None:
         name="normal curve",
         hoverinfo="skip",
     )
-    _whisker(fig, "band", 1.5, theme.NEUTRAL, "theory: ± σ/√m", "x", "y")
-    _whisker(fig, "means-bar", 1.35, theme.THIRD, "measured: ± std", "x", "y")
-    _dotted(fig, [mean, mean], [0, 1.6], "x", "y", "all digits")
+    _whisker(fig, "band", 1.5, theme.NEUTRAL, "theory: ± σ/√m", 1)
+    _whisker(fig, "means-bar", 1.35, theme.THIRD, "measured: ± std", 1)
+    _dotted(fig, mean, 1.6, 1)
 
 
 def _variances(fig: go.Figure, std: float) -> None:
-    _bars(fig, "variances", std**2 * centres(0, VAR_TOP, VAR_BINS), "x2", "y2")
-    _whisker(fig, "variances-bar", 0.28, theme.THIRD, "mean ± std", "x2", "y2")
-    _dotted(fig, [std**2, std**2], [0, 0.33], "x2", "y2", "all digits")
+    _bars(fig, "variances", std**2 * centres(0, VAR_TOP, VAR_BINS), 2)
+    _whisker(fig, "variances-bar", 0.28, theme.THIRD, "mean ± std", 2)
+    _dotted(fig, std**2, 0.33, 2)
     fig.add_scatter(
         x=[std**2],
         y=[0.305],
         mode="markers",
         uid="variances-expected",
-        xaxis="x2",
-        yaxis="y2",
+        **place(2),
         marker={"color": theme.NEUTRAL, "size": 10, "symbol": "diamond"},
         name="theory",
         hovertemplate="theory: %{x:.3f}<extra></extra>",
@@ -90,99 +89,79 @@ def _variances(fig: go.Figure, std: float) -> None:
 
 def _laws(fig: go.Figure, sizes: tuple[int, ...]) -> None:
     m = np.round(np.geomspace(sizes[0], sizes[-1], 50), 4)
-    for uid, name, y, dash, axis in (
-        ("root", "1/√m", m**-0.5, "solid", "3"),
-        ("biased", "biased: (m − 1)/m", 1 - 1 / m, "solid", "4"),
-        ("unbiased", "unbiased: 1", np.ones(50), "dash", "4"),
+    for uid, name, y, dash, k in (
+        ("root", "1/√m", m**-0.5, "solid", 3),
+        ("biased", "biased: (m − 1)/m", 1 - 1 / m, "solid", 4),
+        ("unbiased", "unbiased: 1", np.ones(50), "dash", 4),
     ):
         fig.add_scatter(
             x=m,
             y=np.round(y, 5),
             mode="lines",
-            xaxis=f"x{axis}",
-            yaxis=f"y{axis}",
             line={"color": theme.NEUTRAL, "width": 1.5, "dash": dash},
             uid=uid,
             name=name,
             hoverinfo="skip",
+            **place(k),
         )
-    for uid, axis in (("spread", "3"), ("bias", "4")):
-        place = {"mode": "markers", "xaxis": f"x{axis}", "yaxis": f"y{axis}"}
-        hover = "m = %{x:.0f}: %{y:.3f}<extra></extra>"
-        marker = {"color": theme.THIRD, "size": 7}
-        n = len(sizes)
-        fig.add_scatter(x=sizes, y=[1] * n, uid=uid, marker=marker, hovertemplate=hover, **place)
-        ring = {"color": theme.THIRD, "size": 15, "symbol": "circle-open"}
-        fig.add_scatter(x=[8], y=[1], uid=f"{uid}-now", marker=ring, hovertemplate=hover, **place)
+    dot = {"color": theme.THIRD, "size": 7}
+    ring = {"color": theme.THIRD, "size": 15, "symbol": "circle-open"}
+    for uid, k in (("spread", 3), ("bias", 4)):
+        look = {"mode": "markers", "hovertemplate": "m = %{x:.0f}: %{y:.3f}<extra></extra>"}
+        look |= place(k)
+        fig.add_scatter(x=sizes, y=[1] * len(sizes), uid=uid, marker=dot, **look)
+        fig.add_scatter(x=[8], y=[1], uid=f"{uid}-now", marker=ring, **look)
 
 
-def _bars(fig: go.Figure, uid: str, x: np.ndarray, xaxis: str, yaxis: str) -> None:
+def _bars(fig: go.Figure, uid: str, x: np.ndarray, k: int) -> None:
     fig.add_bar(
         x=np.round(x, 6),
         y=np.zeros(len(x)),
         width=float(x[1] - x[0]),
         uid=uid,
-        xaxis=xaxis,
-        yaxis=yaxis,
         marker_color=theme.THIRD,
         opacity=0.6,
         hoverinfo="skip",
+        **place(k),
     )
 
 
-def _whisker(fig, uid, y, colour, name, xaxis, yaxis) -> None:
-    """A line from mean - std over the mean to mean + std."""
-    fig.add_scatter(
-        x=[0] * 3,
-        y=[y] * 3,
-        mode="lines+markers",
-        uid=uid,
-        xaxis=xaxis,
-        yaxis=yaxis,
-        line={"color": colour, "width": 2.5},
-        marker={"size": [1, 8, 1], "color": colour},
-        name=name,
-        hovertemplate=f"{name}: %{{x:.3f}}<extra></extra>",
-    )
+def _whisker(fig: go.Figure, uid: str, y: float, colour: str, name: str, k: int) -> None:
+    fig.add_scatter(**whisker(uid, y, colour, name, f"{name}: %{{x:.3f}}", dot=8), **place(k))
 
 
-def _dotted(fig, x, y, xaxis, yaxis, name) -> None:
+def _dotted(fig: go.Figure, x: float, top: float, k: int) -> None:
+    """The value over all digits, a line across a histogram."""
+    at = place(k)
     fig.add_scatter(
-        x=x,
-        y=y,
+        x=[x, x],
+        y=[0, top],
         mode="lines",
-        uid=f"all-{xaxis}",
-        xaxis=xaxis,
-        yaxis=yaxis,
+        uid=f"all-{at['xaxis']}",
         line={"color": theme.NEUTRAL, "width": 1.5, "dash": "dot"},
-        name=name,
+        name="all digits",
         hoverinfo="skip",
+        **at,
     )
 
 
 def _axes(fig: go.Figure, mean: float, std: float, sizes: tuple[int, ...]) -> None:
-    bare = {"fixedrange": True, "tickangle": 0}
-    hidden = {"showticklabels": False, "showgrid": False, "zeroline": False}
-    log = {"type": "log", "range": [0.2, 2.5], "tickvals": list(sizes[::2]), **bare}
+    level = {"tickangle": 0}
+    hidden = {"showticklabels": False, "showgrid": False, "zeroline": False, **level}
+    means = {"range": [mean - REACH * std, mean + REACH * std], "dtick": 1, **level}
+    means["title"] = {"text": "μ<sub>B</sub>"}
+    variances = {"range": [0, VAR_TOP * std**2], "dtick": 0.5, **level}
+    variances["title"] = {"text": "σ²<sub>B</sub>"}
+    log = {"type": "log", "range": [0.2, 2.5], "tickvals": list(sizes[::2]), **level}
     log["title"] = {"text": "batch size m"}
+    spread = {"type": "log", "range": [-1.35, 0], "tickvals": [0.0625, 0.125, 0.25, 0.5], **level}
+    spread["ticktext"] = ["1/16", "1/8", "1/4", "1/2"]
+    bias = {"range": [0.4, 1.1], "tickvals": [0.5, 0.75, 1], "side": "right", **level}
     fig.update_layout(
-        xaxis={"domain": _LEFT, "range": [mean - REACH * std, mean + REACH * std], "dtick": 1}
-        | bare
-        | {"title": {"text": "μ<sub>B</sub>"}},
-        yaxis={"domain": _ABOVE, "range": [0, 1.75], **bare, **hidden},
-        xaxis2={"domain": _RIGHT, "anchor": "y2", "range": [0, VAR_TOP * std**2], "dtick": 0.5}
-        | bare
-        | {"title": {"text": "σ²<sub>B</sub>"}},
-        yaxis2={"domain": _ABOVE, "anchor": "x2", "range": [0, 0.34], **bare, **hidden},
-        xaxis3={"domain": _LEFT, "anchor": "y3", **log},
-        yaxis3={"domain": _BELOW, "anchor": "x3", "type": "log", "range": [-1.35, 0]}
-        | {"tickvals": [0.0625, 0.125, 0.25, 0.5], "ticktext": ["1/16", "1/8", "1/4", "1/2"]}
-        | bare,
-        xaxis4={"domain": _RIGHT, "anchor": "y4", **log},
-        yaxis4={"domain": _BELOW, "anchor": "x4", "range": [0.4, 1.1]}
-        | {"tickvals": [0.5, 0.75, 1], "side": "right"}
-        | bare,
-        height=500,
-        margin={"l": 34, "r": 34, "t": 6, "b": 42},
-        showlegend=False,
+        xaxis={"domain": _LEFT, "fixedrange": True, **means},
+        yaxis={"domain": _ABOVE, "fixedrange": True, "range": [0, 1.75], **hidden},
+        **panel(2, _RIGHT, _ABOVE, variances, {"range": [0, 0.34], **hidden}),
+        **panel(3, _LEFT, _BELOW, log, spread),
+        **panel(4, _RIGHT, _BELOW, log, bias),
+        **sheet(500, 34, 34, 6, 42),
     )

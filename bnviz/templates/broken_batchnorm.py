@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bnviz.figure import theme
-from bnviz.templates.parts import as_dict, note
+from bnviz.templates.parts import as_dict, heading, panel, place, sheet
 
 __all__ = ["broken_batchnorm"]
 
@@ -32,78 +32,69 @@ def broken_batchnorm(units: int, companies: int, ends: tuple[float, float, float
     """Six instruments in three rows, each with a trace for the right and one for the broken net."""
     fig = go.Figure()
     empty = {"loss": 0, "test": 0, "out": units, "running": units}
-    for k, panel in enumerate(_PANELS, start=1):
+    for k, what in enumerate(_PANELS, start=1):
         for net in _NETS:
-            length = {**empty, "company": companies, "shift": units}[panel]
-            fig.add_scatter(**_trace(net, panel, length, "" if k == 1 else str(k)))
+            length = {**empty, "company": companies, "shift": units}[what]
+            fig.add_scatter(**_trace(net, what, length, k))
     fig.update_layout(_layout(units, companies, *ends))
     return as_dict(fig)
 
 
-def _trace(net: str, panel: str, length: int, n: str) -> dict:
+def _trace(net: str, what: str, length: int, k: int) -> dict:
     colour, symbol, size, dash = _NETS[net]
     marks = {"color": colour, "symbol": symbol, "size": size, "opacity": 0.8}
     line = {"color": colour, "width": 2, "dash": dash}
     looks: dict = {"mode": "markers", "marker": marks}
-    if panel in ("loss", "test"):
+    if what in ("loss", "test"):
         looks = {"mode": "lines", "line": line}
-    elif panel == "company":
+    elif what == "company":
         looks = {"mode": "lines+markers", "marker": marks, "line": line}
     return {
         "x": np.arange(1, length + 1),
         "y": np.zeros(length),
-        "uid": f"{net}-{panel}",
+        "uid": f"{net}-{what}",
         "name": net,
-        "xaxis": f"x{n}",
-        "yaxis": f"y{n}",
+        **place(k),
         "hovertemplate": f"%{{x:.2f}}: %{{y:.2f}}<extra>{net}</extra>",
         **looks,
     }
 
 
 def _layout(units: int, companies: int, off: float, ratio: float, top: float) -> dict:
-    log = 1.04 * math.log10(ratio)
-    time = {"range": [0, 60], "nticks": 4}
+    axes = _axes(units, companies, off, ratio, top)
+    layout: dict = {"annotations": []}
+    for k, (what, (title, column, row)) in enumerate(_PANELS.items(), start=1):
+        x, y = ({**axis, "zeroline": False} for axis in axes[what])
+        layout |= panel(k, column, row, x, y)
+        layout["annotations"].append(heading(title, column[0], row[1]))
+    layout["annotations"] += [
+        heading("━ ○ right", 0, 1.005, theme.BN),
+        heading("╍ ✕ broken", 0.56, 1.005, theme.SECOND),
+    ]
+    return layout | sheet(800, 38, 10, 40, 44)
+
+
+def _axes(
+    units: int, companies: int, off: float, ratio: float, top: float
+) -> dict[str, tuple[dict, dict]]:
+    """Across and up, for each panel."""
+    time = {"range": [0, 60], "nticks": 4, "title": {"text": "training step"}}
     means = {"range": [-1.04 * off, 1.04 * off], "nticks": 5}
+    log = 1.04 * math.log10(ratio)
+    ticks = {"tickvals": [0.125, 0.5, 1, 2, 8], "ticktext": ["1/8", "1/2", "1", "2", "8"]}
     batches = {"range": [0, companies + 1], "nticks": 4}
-    axes = {
-        "loss": ({**time, "title": {"text": "training step"}}, {"range": [0, top]}),
-        "test": ({**time, "title": {"text": "training step"}}, {"range": [0, top]}),
-        "out": (
-            {**means, "title": {"text": "mean (up: std)"}},
-            {"range": [0, 2.05], "nticks": 5},
-        ),
+    numbers = {"range": [0, units + 1], "nticks": 4, "title": {"text": "unit"}}
+    return {
+        "loss": (time, {"range": [0, top]}),
+        "test": (time, {"range": [0, top]}),
+        "out": (means | {"title": {"text": "mean (up: std)"}}, {"range": [0, 2.05], "nticks": 5}),
         "running": (
-            {**means, "title": {"text": "mean off by (up: std ×)"}},
-            {
-                "type": "log",
-                "range": [-log, log],
-                "tickvals": [0.125, 0.5, 1, 2, 8],
-                "ticktext": ["1/8", "1/2", "1", "2", "8"],
-            },
+            means | {"title": {"text": "mean off by (up: std ×)"}},
+            {"type": "log", "range": [-log, log], **ticks},
         ),
         "company": (
-            {**batches, "title": {"text": "test batch (up: probability)"}},
+            batches | {"title": {"text": "test batch (up: probability)"}},
             {"range": [-0.02, 1.04], "nticks": 5},
         ),
-        "shift": (
-            {"range": [0, units + 1], "nticks": 4, "title": {"text": "unit"}},
-            {"range": [-1.04, 1.04], "nticks": 5},
-        ),
-    }
-    layout: dict = {"annotations": []}
-    for k, (panel, (heading, column, row)) in enumerate(_PANELS.items(), start=1):
-        n, (x, y) = "" if k == 1 else str(k), axes[panel]
-        fixed = {"fixedrange": True, "zeroline": False}
-        layout[f"xaxis{n}"] = {**x, **fixed, "domain": list(column), "anchor": f"y{n}"}
-        layout[f"yaxis{n}"] = {**y, **fixed, "domain": list(row), "anchor": f"x{n}"}
-        layout["annotations"].append(note(f"<b>{heading}</b>", column[0], row[1], "left", "bottom"))
-    layout["annotations"] += [
-        note("<b>━ ○ right</b>", 0, 1.005, "left", "bottom", theme.BN),
-        note("<b>╍ ✕ broken</b>", 0.56, 1.005, "left", "bottom", theme.SECOND),
-    ]
-    return layout | {
-        "height": 800,
-        "margin": {"l": 38, "r": 10, "t": 40, "b": 44},
-        "showlegend": False,
+        "shift": (numbers, {"range": [-1.04, 1.04], "nticks": 5}),
     }

@@ -4,7 +4,17 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bnviz.figure import theme
-from bnviz.templates.parts import as_dict, centres, curve, note, suffix, time_axis
+from bnviz.templates.parts import (
+    as_dict,
+    centres,
+    curve,
+    heading,
+    panel,
+    place,
+    sheet,
+    suffix,
+    time_axis,
+)
 
 __all__ = ["COLUMNS", "channels"]
 
@@ -39,22 +49,17 @@ def channels(widths: tuple[int, int], low: float, high: float, bins: int) -> dic
             k += 1
     for name, title in COLUMNS:
         colour, _, (left, _) = _LOOKS[name]
-        layout["annotations"].append(note(f"<b>{title}</b>", left, 1.004, "left", "bottom", colour))
+        layout["annotations"].append(heading(title, left, 1.004, colour))
     for what, title, domain, more in (
         ("loss", "loss", (0.0, 0.47), {"range": [0, 3.2], "nticks": 4}),
         ("test", "test accuracy", (0.53, 1.0), {"range": [0, 1.02], "tickformat": ".0%"}),
     ):
-        layout |= _time_axes(k, domain, more | {"side": "left" if what == "loss" else "right"})
+        more["side"] = "left" if what == "loss" else "right"
+        layout |= panel(k, domain, _LOWEST, time_axis(k, domain), more)
         _curves(fig, what, k)
-        words = note(f"<b>{title}</b>", domain[0], _LOWEST[1] + 0.006, "left", "bottom")
-        layout["annotations"].append(words)
+        layout["annotations"].append(heading(title, domain[0], _LOWEST[1] + 0.006))
         k += 1
-    layout |= {
-        "height": 640,
-        "margin": {"l": 44, "r": 40, "t": 28, "b": 42},
-        "showlegend": False,
-    }
-    fig.update_layout(layout)
+    fig.update_layout(layout | sheet(640, 44, 40, 28, 42))
     return as_dict(fig)
 
 
@@ -63,33 +68,14 @@ def _channel_names(layer: int) -> dict:
 
 
 def _axes(k, domain, rows, span, width: int, layer: int) -> dict:
-    return {
-        f"xaxis{suffix(k)}": {
-            "domain": list(domain),
-            "anchor": f"y{suffix(k)}",
-            "range": list(span),
-            "tickvals": [-5, 0, 5],
-            "tickangle": 0,
-            "showticklabels": layer == 2,
-            "fixedrange": True,
-            "zeroline": True,
-        },
-        f"yaxis{suffix(k)}": {
-            "domain": list(rows),
-            "anchor": f"x{suffix(k)}",
-            "range": [0.5, width + 0.5],
-            "tickvals": list(range(1, width + 1)),
-            "showticklabels": False,
-            "fixedrange": True,
-            "showgrid": False,
-            "zeroline": False,
-        },
-    }
+    values = {"range": list(span), "tickvals": [-5, 0, 5], "tickangle": 0, "zeroline": True}
+    channels = {"range": [0.5, width + 0.5], "tickvals": list(range(1, width + 1))}
+    bare = {"showticklabels": False, "showgrid": False, "zeroline": False}
+    return panel(k, domain, rows, values | {"showticklabels": layer == 2}, channels | bare)
 
 
 def _panel(fig, name: str, layer: int, k: int, values, width: int) -> None:
     title = dict(COLUMNS)[name]
-    place = {"xaxis": f"x{suffix(k)}", "yaxis": f"y{suffix(k)}"}
     rows = list(range(1, width + 1))
     fig.add_heatmap(
         x=values,
@@ -102,7 +88,7 @@ def _panel(fig, name: str, layer: int, k: int, values, width: int) -> None:
         showscale=False,
         name=f"layer {layer} {title}",
         hovertemplate="channel %{y}, value %{x:.1f}<extra></extra>",
-        **place,
+        **place(k),
     )
     fig.add_scatter(
         x=np.zeros(width),
@@ -113,15 +99,8 @@ def _panel(fig, name: str, layer: int, k: int, values, width: int) -> None:
         marker={"color": _LOOKS[name][0], "size": 8, "line": {"color": "white", "width": 1}},
         name=f"means of layer {layer} {title}",
         hovertemplate="channel %{y}: mean %{x:.2f}<extra></extra>",
-        **place,
+        **place(k),
     )
-
-
-def _time_axes(k: int, domain, more: dict) -> dict:
-    return {
-        f"xaxis{k}": time_axis(k, domain),
-        f"yaxis{k}": {"domain": list(_LOWEST), "anchor": f"x{k}", "fixedrange": True} | more,
-    }
 
 
 def _curves(fig, what: str, k: int) -> None:

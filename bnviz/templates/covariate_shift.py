@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 
 from bnviz.figure import theme
-from bnviz.templates.parts import as_dict, note
+from bnviz.templates.parts import as_dict, note, place, sheet
 
 __all__ = ["covariate_shift"]
 
@@ -26,8 +26,7 @@ def covariate_shift(line: list[float]) -> dict:
         x=["train", "test"],
         y=[0, 0],
         uid="accuracy",
-        xaxis="x2",
-        yaxis="y2",
+        **place(2),
         width=0.7,
         marker_color=theme.NEUTRAL,
         hovertemplate="%{x}: %{y:.0%}<extra></extra>",
@@ -77,7 +76,5 @@ def _layout(low: float, high: float) -> dict:
             note("✕ <b>not a rose</b>", 0.2, 1.01, "left", "bottom", theme.THIRD),
             note("<b>correct</b>", 1, 1.01, "right", "bottom"),
         ],
-        "height": 420,
-        "margin": {"l": 38, "r": 38, "t": 28, "b": 42},
-        "showlegend": False,
+        **sheet(420, 38, 38, 28, 42),
     }

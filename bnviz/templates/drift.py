@@ -4,7 +4,20 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bnviz.figure import theme
-from bnviz.templates.parts import as_dict, centres, curve, note, pale, suffix, time_axis
+from bnviz.templates.parts import (
+    BARE,
+    as_dict,
+    centres,
+    curve,
+    heading,
+    note,
+    pale,
+    panel,
+    place,
+    sheet,
+    suffix,
+    time_axis,
+)
 
 __all__ = ["drift"]
 
@@ -33,15 +46,10 @@ def drift(depth: int, low: float, high: float, bins: int) -> dict:
         _curves(fig, layout, c, 4 * depth + 5 + c)
         left, right = column[4]
         layout["annotations"] += [
-            note(f"<b>{column[1]}</b>", left, 1.003, "left", "bottom", column[2]),
+            heading(column[1], left, 1.003, column[2]),
             note("% sat.", right, 1.003, "right", "bottom") | {"font": {"size": 10}},
         ]
-    layout |= {
-        "height": 880,
-        "margin": {"l": 36, "r": 36, "t": 26, "b": 40},
-        "showlegend": False,
-    }
-    fig.update_layout(layout)
+    fig.update_layout(layout | sheet(880, 36, 36, 26, 40))
     return as_dict(fig)
 
 
@@ -70,20 +78,19 @@ def _layer_row(fig, layout, column, i, depth, k, bins) -> None:
     uid, label, colour, scale, (left, _) = column
     height = (_LAYERS[1] - _LAYERS[0] - _GAP * (depth - 1)) / depth
     top = _LAYERS[1] - i * (height + _GAP)
-    heat, now, values = suffix(k), suffix(k + 1), centres(low, high, n)
+    values, shared = centres(low, high, n), f"y{suffix(k)}"
     fig.add_heatmap(
         x=[],
         y=values,
         z=[],
         uid=f"{uid}-{i + 1}-over-time",
-        xaxis=f"x{heat}",
-        yaxis=f"y{heat}",
         colorscale=scale,
         zmin=-2.2,
         zmax=0,
         showscale=False,
         name=f"layer {i + 1} {label}",
         hovertemplate="step %{x:.0f}, pre-activation %{y:.1f}<extra></extra>",
+        **place(k),
     )
     fig.add_scatter(
         x=np.zeros(n),
@@ -91,24 +98,28 @@ def _layer_row(fig, layout, column, i, depth, k, bins) -> None:
         mode="lines",
         fill="tozerox",
         uid=f"{uid}-{i + 1}-now",
-        xaxis=f"x{now}",
-        yaxis=f"y{heat}",
         line={"color": colour, "width": 1.5, "shape": "linear"},
         name=f"layer {i + 1} {label}, now",
         hovertemplate="pre-activation %{y:.1f}: density %{x:.2f}<extra></extra>",
+        **(place(k + 1) | {"yaxis": shared}),
     )
-    layout[f"yaxis{heat}"] = _values_axis((top - height, top), f"x{heat}", (low, high), left == 0)
-    layout[f"xaxis{heat}"] = time_axis(k, _part(column, _OVER_TIME), show=i == depth - 1, title="")
-    layout[f"xaxis{now}"] = {
-        "domain": _part(column, _NOW),
-        "anchor": f"y{heat}",
+    up, last = (top - height, top), i == depth - 1
+    layout[f"yaxis{suffix(k)}"] = _values_axis(up, f"x{suffix(k)}", (low, high), left == 0)
+    layout[f"xaxis{suffix(k)}"] = time_axis(k, _part(column, _OVER_TIME), show=last, title="")
+    layout[f"xaxis{suffix(k + 1)}"] = _density_axis(_part(column, _NOW), shared)
+    layout["annotations"].append(note(f"layer {i + 1}", left + 0.005, top, "left", "top"))
+
+
+def _density_axis(domain, anchor: str) -> dict:
+    return {
+        "domain": domain,
+        "anchor": anchor,
         "range": [0, 0.75],
         "showticklabels": False,
         "fixedrange": True,
         "showgrid": False,
         "zeroline": True,
     }
-    layout["annotations"].append(note(f"layer {i + 1}", left + 0.005, top, "left", "top"))
 
 
 def _saturation(fig, layout, column, depth, k) -> None:
@@ -119,8 +130,6 @@ def _saturation(fig, layout, column, depth, k) -> None:
         y=list(range(1, depth + 1)),
         z=[[0.0]] * depth,
         uid=f"{uid}-saturated",
-        xaxis=f"x{k}",
-        yaxis=f"y{k}",
         colorscale=scale,
         zmin=0,
         zmax=160,
@@ -129,13 +138,11 @@ def _saturation(fig, layout, column, depth, k) -> None:
         textfont={"size": 11},
         name=f"saturated {label}",
         hovertemplate="%{z:.1f} % saturated<extra></extra>",
+        **place(k),
     )
-    bare: dict[str, object] = {"showticklabels": False, "fixedrange": True, "ticks": ""}
-    bare |= {"showgrid": False, "zeroline": False}
-    domain = _part(column, _SATURATED)
-    layout[f"xaxis{k}"] = {"domain": domain, "anchor": f"y{k}", "range": [-0.5, 0.5], **bare}
-    rows = {"domain": list(_LAYERS), "anchor": f"x{k}", "range": [0.5, depth + 0.5]}
-    layout[f"yaxis{k}"] = rows | bare
+    bare = {"showticklabels": False, **BARE}
+    one, rows = {"range": [-0.5, 0.5]}, {"range": [0.5, depth + 0.5]}
+    layout |= panel(k, _part(column, _SATURATED), _LAYERS, one | bare, rows | bare)
 
 
 def _track(fig, layout, column, k, span) -> None:
@@ -147,7 +154,7 @@ def _track(fig, layout, column, k, span) -> None:
         fig.add_scatter(**trace, fill=fill, fillcolor=pale(colour, 0.3))
     layout[f"xaxis{k}"] = time_axis(k, (left, right), show=False)
     layout[f"yaxis{k}"] = _values_axis(_TRACK, f"x{k}", span, left == 0)
-    layout["annotations"].append(note("<b>one unit</b>", left, _TRACK[1], "left", "bottom"))
+    layout["annotations"].append(heading("one unit", left, _TRACK[1]))
 
 
 def _curves(fig, layout, c, k) -> None:
@@ -169,4 +176,4 @@ def _curves(fig, layout, c, k) -> None:
         "side": "right" if c else "left",
         **({"tickformat": ".0%", "tickvals": [0, 0.5, 1]} if c else {}),
     }
-    layout["annotations"].append(note(f"<b>{kind}</b>", left, _CURVES[1], "left", "bottom"))
+    layout["annotations"].append(heading(kind, left, _CURVES[1]))

@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bnviz.figure import theme
-from bnviz.templates.parts import as_dict, centres, note
+from bnviz.templates.parts import as_dict, centres, note, panel, place, sheet
 
 __all__ = ["BINS", "REACH", "STDS", "epsilon"]
 
@@ -17,43 +17,21 @@ _KNOWN = ((1e-8, "10⁻⁸", -0.15), (1e-5, "10⁻⁵", -0.15), (1e-3, "10⁻³"
 def epsilon() -> dict:
     """Above: the feature in units of its spread, and after BN. Below: spread after and before."""
     fig = go.Figure()
-    for uid, colour, axis in (("before", theme.PLAIN, ""), ("after", theme.BN, "2")):
+    for k, uid, colour in ((1, "before", theme.PLAIN), (2, "after", theme.BN)):
         fig.add_bar(
             x=centres(-REACH, REACH, BINS),
             y=np.zeros(BINS),
             width=2 * REACH / BINS,
             uid=uid,
-            xaxis=f"x{axis}",
-            yaxis=f"y{axis}",
             marker_color=colour,
             opacity=0.75,
             hovertemplate="%{x:.2f}: %{y:.1%}<extra></extra>",
+            **place(k),
         )
-    stds = np.array(STDS)
-    for eps, label, shift in _KNOWN:
-        fig.add_scatter(
-            x=STDS,
-            y=np.round(stds / np.sqrt(stds**2 + eps), 5),
-            mode="lines",
-            xaxis="x3",
-            yaxis="y3",
-            line={"color": theme.NEUTRAL, "width": 1.5, "dash": "dash"},
-            uid=f"known-{label}",
-            name=f"ε = {label}",
-            hoverinfo="skip",
-        )
-        fig.add_annotation(
-            text=label,
-            x=float(np.log10(np.sqrt(eps)) + shift - LOWEST) / (HIGHEST - LOWEST),
-            y=0.5,
-            xref="x3 domain",
-            yref="y3 domain",
-            showarrow=False,
-            xanchor="right" if shift < 0 else "left",
-            yanchor="bottom",
-        )
+    for known in _KNOWN:
+        _curve_of(fig, *known)
     _yours(fig)
-    _axes(fig)
+    fig.update_layout(**_axes(), **sheet(480, 34, 36, 6, 44))
     for text, x, y in (
         ("<b>stored x</b>", 0, 1),
         ("<b>normalised x̂</b>", 0.545, 1),
@@ -63,8 +41,26 @@ def epsilon() -> dict:
     return as_dict(fig)
 
 
+def _curve_of(fig: go.Figure, eps: float, label: str, shift: float) -> None:
+    """The spread after BN, with a usual epsilon; its name stands beside the middle."""
+    stds = np.array(STDS)
+    fig.add_scatter(
+        x=STDS,
+        y=np.round(stds / np.sqrt(stds**2 + eps), 5),
+        mode="lines",
+        line={"color": theme.NEUTRAL, "width": 1.5, "dash": "dash"},
+        uid=f"known-{label}",
+        name=f"ε = {label}",
+        hoverinfo="skip",
+        **place(3),
+    )
+    x = float(np.log10(np.sqrt(eps)) + shift - LOWEST) / (HIGHEST - LOWEST)
+    words = note(label, x, 0.5, "right" if shift < 0 else "left", "bottom")
+    fig.add_annotation(words | {"xref": "x3 domain", "yref": "y3 domain"})
+
+
 def _yours(fig: go.Figure) -> None:
-    place = {"xaxis": "x3", "yaxis": "y3"}
+    hover = "%{x:.1e} becomes %{y:.3f}<extra></extra>"
     fig.add_scatter(
         x=STDS,
         y=np.zeros(len(STDS)),
@@ -72,8 +68,8 @@ def _yours(fig: go.Figure) -> None:
         uid="curve",
         line={"color": theme.BN, "width": 2.5},
         name="your ε, exact",
-        hovertemplate="%{x:.1e} becomes %{y:.3f}<extra></extra>",
-        **place,
+        hovertemplate=hover,
+        **place(3),
     )
     fig.add_scatter(
         x=[1e-3],
@@ -82,39 +78,27 @@ def _yours(fig: go.Figure) -> None:
         uid="point",
         marker={"color": theme.BN, "size": 13},
         name="float32",
-        hovertemplate="%{x:.1e} becomes %{y:.3f}<extra></extra>",
-        **place,
+        hovertemplate=hover,
+        **place(3),
     )
 
 
-def _axes(fig: go.Figure) -> None:
-    share = {"range": [0, 0.36], "tickformat": ".0%", "tickvals": [0, 0.1, 0.2, 0.3]}
+def _axes() -> dict:
+    share = {"domain": [0.62, 0.93], "range": [0, 0.36], "fixedrange": True}
+    share |= {"tickformat": ".0%", "tickvals": [0, 0.1, 0.2, 0.3]}
     bins = {"range": [-REACH, REACH], "tickvals": [-2, 0, 2], "fixedrange": True}
-    fig.update_layout(
-        xaxis={"domain": [0, 0.455], "title": {"text": "(x − mean) / spread"}, **bins},
-        yaxis={"domain": [0.62, 0.93], "fixedrange": True, **share},
-        xaxis2={"domain": [0.545, 1], "anchor": "y2", "title": {"text": "x̂"}, **bins},
-        yaxis2={"domain": [0.62, 0.93], "anchor": "x2", "fixedrange": True, "side": "right"}
-        | share,
-        xaxis3={
-            "domain": [0, 1],
-            "anchor": "y3",
-            "type": "log",
-            "range": [LOWEST, HIGHEST],
-            "tickvals": [1e-8, 1e-6, 1e-4, 1e-2, 1],
-            "ticktext": ["10⁻⁸", "10⁻⁶", "10⁻⁴", "10⁻²", "1"],
-            "tickangle": 0,
-            "fixedrange": True,
-            "title": {"text": "spread (std) of x before BN"},
-        },
-        yaxis3={
-            "domain": [0, 0.45],
-            "anchor": "x3",
-            "range": [-0.05, 1.15],
-            "tickvals": [0, 0.5, 1],
-            "fixedrange": True,
-        },
-        height=480,
-        margin={"l": 34, "r": 36, "t": 6, "b": 44},
-        showlegend=False,
-    )
+    spread = {
+        "type": "log",
+        "range": [LOWEST, HIGHEST],
+        "tickvals": [1e-8, 1e-6, 1e-4, 1e-2, 1],
+        "ticktext": ["10⁻⁸", "10⁻⁶", "10⁻⁴", "10⁻²", "1"],
+        "tickangle": 0,
+        "title": {"text": "spread (std) of x before BN"},
+    }
+    return {
+        "xaxis": {"domain": [0, 0.455], "title": {"text": "(x − mean) / spread"}, **bins},
+        "yaxis": share,
+        "xaxis2": {"domain": [0.545, 1], "anchor": "y2", "title": {"text": "x̂"}, **bins},
+        "yaxis2": {"anchor": "x2", "side": "right", **share},
+        **panel(3, (0, 1), (0, 0.45), spread, {"range": [-0.05, 1.15], "tickvals": [0, 0.5, 1]}),
+    }

@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 
 from bnviz.figure import theme
-from bnviz.templates.parts import as_dict, note
+from bnviz.templates.parts import as_dict, heading, note, panel, place, sheet, table
 
 __all__ = ["folding"]
 
@@ -13,21 +13,15 @@ _BEFORE, _AFTER, _OUTPUTS = (0.755, 0.955), (0.465, 0.665), (0.0, 0.34)
 def folding(units: int, inputs: int, examples: int, top: float) -> dict:
     """The weights before above those after; then the outputs by both ways on one axis."""
     fig = go.Figure()
-    rows = [f"unit {k}" for k in range(units, 0, -1)]
-    for n, uid in (("", "before"), ("2", "after")):
+    for k, uid in ((1, "before"), (2, "after")):
         fig.add_heatmap(
             x=list(range(inputs + 1)),
             y=list(range(units)),
             z=[[0.0] * (inputs + 1)] * units,
             uid=uid,
-            xaxis=f"x{n}",
-            yaxis=f"y{n}",
-            colorscale=theme.SIGNED_SCALE,
-            zmin=-3,
-            zmax=3,
-            showscale=False,
-            texttemplate="%{z:.2f}",
             hoverinfo="skip",
+            **table(3),
+            **place(k),
         )
     for uid, colour, symbol, size, ring in (
         ("linear", theme.NEUTRAL, "x", 6, 0),
@@ -39,57 +33,42 @@ def folding(units: int, inputs: int, examples: int, top: float) -> dict:
             y=[0] * examples,
             mode="markers",
             uid=uid,
-            xaxis="x3",
-            yaxis="y3",
             marker={"color": colour, "symbol": symbol, "size": size, "line": {"width": ring}},
             hovertemplate="input %{x}: %{y:.2f}<extra></extra>",
+            **place(3),
         )
-    fig.update_layout(_layout(inputs, examples, rows, top))
+    fig.update_layout(_layout(units, inputs, examples, top))
     return as_dict(fig)
 
 
-def _layout(inputs: int, examples: int, rows: list[str], top: float) -> dict:
-    units = len(rows)
-    fixed = {"fixedrange": True, "zeroline": False, "showgrid": False}
-    columns = [f"w{k}" for k in range(1, inputs + 1)] + ["bias"]
-    layout: dict = {}
-    for n, domain in (("", _BEFORE), ("2", _AFTER)):
-        layout[f"xaxis{n}"] = {
-            "range": [-0.5, inputs + 0.5],
-            "tickvals": list(range(inputs + 1)),
-            "ticktext": columns,
-            "anchor": f"y{n}",
-            **fixed,
-        }
-        layout[f"yaxis{n}"] = {
-            "range": [-0.5, units - 0.5],
-            "tickvals": list(range(units)),
-            "ticktext": rows,
-            "domain": list(domain),
-            "anchor": f"x{n}",
-            **fixed,
-        }
-    layout["xaxis3"] = {
-        "range": [0, examples + 1],
-        "anchor": "y3",
-        "title": {"text": "input number"},
-        **fixed,
+def _layout(units: int, inputs: int, examples: int, top: float) -> dict:
+    plain = {"zeroline": False, "showgrid": False}
+    columns = {
+        "range": [-0.5, inputs + 0.5],
+        "tickvals": list(range(inputs + 1)),
+        "ticktext": [f"w{k}" for k in range(1, inputs + 1)] + ["bias"],
+        **plain,
     }
-    layout["yaxis3"] = {
-        "range": [-1.1 * top, 1.1 * top],
-        "domain": list(_OUTPUTS),
-        "anchor": "x3",
-        "nticks": 5,
-        "fixedrange": True,
+    rows = {
+        "range": [-0.5, units - 0.5],
+        "tickvals": list(range(units)),
+        "ticktext": [f"unit {k}" for k in range(units, 0, -1)],
+        **plain,
     }
-    above = [note("<b>✕ before BN</b>", 0, _OUTPUTS[1], "left", "bottom", theme.NEUTRAL)]
-    above.append(note("<b>● then BN</b>", 0.32, _OUTPUTS[1], "left", "bottom", theme.BN))
-    above.append(note("<b>○ folded</b>", 1, _OUTPUTS[1], "right", "bottom", theme.SECOND))
-    above.append(note("<b>the layer before BN</b>", 0, _BEFORE[1], "left", "bottom"))
-    above.append(note("<b>the folded layer</b>", 0, _AFTER[1], "left", "bottom", theme.SECOND))
-    return layout | {
-        "annotations": above,
-        "height": 620,
-        "margin": {"l": 48, "r": 10, "t": 26, "b": 44},
-        "showlegend": False,
+    numbers = {"range": [0, examples + 1], "title": {"text": "input number"}, **plain}
+    outputs = {"range": [-1.1 * top, 1.1 * top], "nticks": 5}
+    above = _OUTPUTS[1]
+    notes = [
+        heading("✕ before BN", 0, above, theme.NEUTRAL),
+        heading("● then BN", 0.32, above, theme.BN),
+        note("<b>○ folded</b>", 1, above, "right", "bottom", theme.SECOND),
+        heading("the layer before BN", 0, _BEFORE[1]),
+        heading("the folded layer", 0, _AFTER[1], theme.SECOND),
+    ]
+    return {
+        **panel(1, None, _BEFORE, columns, rows),
+        **panel(2, None, _AFTER, columns, rows),
+        **panel(3, None, _OUTPUTS, numbers, outputs),
+        **sheet(620, 48, 10, 26, 44),
+        "annotations": notes,
     }

@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 
 from bnviz.figure import theme
-from bnviz.templates.parts import as_dict, note
+from bnviz.templates.parts import as_dict, heading, note, panel, place, sheet
 
 __all__ = ["gradient_projection"]
 
@@ -27,13 +27,11 @@ def gradient_projection(largest: int, span: float) -> dict:
     legend = (("■ dy", 0.99, theme.NEUTRAL), ("■ left", 0.86, theme.BN))
     fig.update_layout(
         annotations=[
-            *(note(f"<b>{t}</b>", x[0], y[1], "left", "bottom") for t, x, y in titles),
+            *(heading(text, x[0], y[1]) for text, x, y in titles),
             *(note(t, _BARS[1], y * _LOWER[1], "right", "top", c) for t, y, c in legend),
         ],
-        height=520,
-        margin={"l": 38, "r": 12, "t": 24, "b": 42},
-        showlegend=False,
         barmode="overlay",
+        **sheet(520, 38, 12, 24, 42),
     )
     return as_dict(fig)
 
@@ -52,9 +50,7 @@ def _scatter(fig, n: int, span: float) -> None:
             line={"color": colour, "dash": dash, "width": width},
             hoverinfo="skip",
         )
-    for number, uid in enumerate(("dy", "left"), start=1):
-        axis = "" if number == 1 else "2"
-        place = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
+    for k, uid, colour in ((1, "dy", theme.NEUTRAL), (2, "left", theme.BN)):
         fig.add_scatter(
             x=[None] * (3 * n),
             y=[None] * (3 * n),
@@ -62,25 +58,21 @@ def _scatter(fig, n: int, span: float) -> None:
             mode="lines",
             line={"color": theme.BN, "width": 1.5},
             hoverinfo="skip",
-            **place,
+            **place(k),
         )
         fig.add_scatter(
             x=[None] * n,
             y=[None] * n,
             uid=f"{uid}-points",
             mode="markers",
-            marker={"color": theme.NEUTRAL if uid == "dy" else theme.BN, "size": 7},
+            marker={"color": colour, "size": 7},
             hovertemplate="x̂ %{x:.2f}: %{y:.2f}<extra></extra>",
-            **place,
+            **place(k),
         )
-    x = {"range": ends, "dtick": 2, "tick0": 0, "title": {"text": "x̂"}, "fixedrange": True}
-    y = {"range": [-5, 5], "dtick": 2, "domain": _UPPER, "fixedrange": True}
-    fig.update_layout(
-        xaxis={"domain": _LEFT, "anchor": "y", **x},
-        xaxis2={"domain": _RIGHT, "anchor": "y2", **x},
-        yaxis={"anchor": "x", **y},
-        yaxis2={"anchor": "x2", "showticklabels": False, **y},
-    )
+    x = {"range": ends, "dtick": 2, "tick0": 0, "title": {"text": "x̂"}}
+    y = {"range": [-5, 5], "dtick": 2}
+    fig.update_layout(panel(1, _LEFT, _UPPER, x, y))
+    fig.update_layout(panel(2, _RIGHT, _UPPER, x, y | {"showticklabels": False}))
 
 
 def _lengths(fig) -> None:
@@ -92,28 +84,12 @@ def _lengths(fig) -> None:
             uid=uid,
             name=uid,
             marker={"color": colour},
-            xaxis="x3",
-            yaxis="y3",
+            **place(3),
             hovertemplate="%{y:.2f}<extra>" + uid + "</extra>",
         )
-    fig.update_layout(
-        xaxis3={
-            "domain": _BARS,
-            "anchor": "y3",
-            "range": [-0.5, 2.5],
-            "tickvals": [0, 1, 2],
-            "ticktext": ["1", "x̂", "rest"],
-            "title": {"text": "along"},
-            "fixedrange": True,
-        },
-        yaxis3={
-            "domain": _LOWER,
-            "anchor": "x3",
-            "range": [0, 2.3],
-            "tickvals": [0, 0.5, 1, 1.5],
-            "fixedrange": True,
-        },
-    )
+    parts = {"tickvals": [0, 1, 2], "ticktext": ["1", "x̂", "rest"], "title": {"text": "along"}}
+    x, y = {"range": [-0.5, 2.5], **parts}, {"range": [0, 2.3], "tickvals": [0, 0.5, 1, 1.5]}
+    fig.update_layout(panel(3, _BARS, _LOWER, x, y))
 
 
 def _angles(fig) -> None:
@@ -127,28 +103,12 @@ def _angles(fig) -> None:
             uid=f"{uid}-angles",
             mode="markers",
             marker={"color": colour, "symbol": symbol, "size": 10},
-            xaxis="x4",
-            yaxis="y4",
+            **place(4),
             hovertemplate="%{x:.1f}°<extra>" + uid + "</extra>",
         )
-    fig.update_layout(
-        xaxis4={
-            "domain": _ANGLES,
-            "anchor": "y4",
-            "range": [-10, 190],
-            "tickvals": [0, 90, 180],
-            "title": {"text": "degrees"},
-            "fixedrange": True,
-            "zeroline": False,
-        },
-        yaxis4={
-            "domain": _LOWER,
-            "anchor": "x4",
-            "range": [-0.2, 4.7],
-            "tickvals": [4, 3, 1.5, 0.5],
-            "ticktext": ["dy to 1", "left to 1", "dy to x̂", "left to x̂"],
-            "showgrid": False,
-            "zeroline": False,
-            "fixedrange": True,
-        },
-    )
+    degrees = {"range": [-10, 190], "tickvals": [0, 90, 180], "title": {"text": "degrees"}}
+    pairs = ["dy to 1", "left to 1", "dy to x̂", "left to x̂"]
+    rows = {"range": [-0.2, 4.7], "tickvals": [4, 3, 1.5, 0.5], "ticktext": pairs}
+    plain = {"zeroline": False}
+    rows |= {"showgrid": False}
+    fig.update_layout(panel(4, _ANGLES, _LOWER, degrees | plain, rows | plain))

@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 
 from bnviz.figure import theme
-from bnviz.templates.parts import as_dict, curve, note, suffix, time_axis
+from bnviz.templates.parts import as_dict, curve, heading, panel, time_axis
 
 __all__ = ["ics"]
 
@@ -34,22 +34,16 @@ def ics() -> dict:
     fig = go.Figure()
     height = (1 - _GAP * len(_ROWS)) / len(_ROWS) + _GAP / len(_ROWS)
     layout: dict = {"annotations": []}
-    for row, (output, heading, axis) in enumerate(_ROWS):
-        k, top = suffix(row + 1), 1 - row * (height + _GAP)
+    for k, (output, title, axis) in enumerate(_ROWS, start=1):
+        top = 1 - (k - 1) * (height + _GAP)
         for uid, label, colour, dash, width in _NETS:
             line = {"color": colour, "width": width, "dash": dash}
-            trace = curve(f"{uid}-{output}", row + 1, line, label, number=".3g")
-            fig.add_scatter(**trace, showlegend=row == 0)
-        layout[f"yaxis{k}"] = {
-            "domain": [max(0, top - height), top],
-            "anchor": f"x{k}",
-            "fixedrange": True,
-            "zeroline": False,
-            **axis,
-        }
-        time = time_axis(row + 1, (0, 1), show=row == len(_ROWS) - 1)
-        layout[f"xaxis{k}"] = time | {"nticks": 5}
-        layout["annotations"].append(note(f"<b>{heading}</b>", 0, top, "left", "bottom"))
+            trace = curve(f"{uid}-{output}", k, line, label, number=".3g")
+            fig.add_scatter(**trace, showlegend=k == 1)
+        up = [max(0, top - height), top]
+        time = time_axis(k, (0, 1), show=k == len(_ROWS)) | {"nticks": 5}
+        layout |= panel(k, None, up, time, {"zeroline": False, **axis})
+        layout["annotations"].append(heading(title, 0, top))
     fig.update_layout(
         **layout,
         height=640,

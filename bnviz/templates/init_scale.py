@@ -5,7 +5,7 @@ from typing import NamedTuple
 import plotly.graph_objects as go
 
 from bnviz.figure import theme
-from bnviz.templates.parts import as_dict, note
+from bnviz.templates.parts import as_dict, note, sheet
 
 __all__ = ["PANELS", "init_scale"]
 
@@ -43,9 +43,7 @@ def init_scale(deepest: int) -> dict:
         fig.update_layout({f"yaxis{axis}": _levels(panel, [max(0, top - height), top])})
         fig.add_annotation(note(panel.title, 0, top + 0.002, "left", "bottom"))
     fig.update_layout(
-        height=760,
-        margin={"l": 46, "r": 14, "t": 46, "b": 44},
-        showlegend=False,
+        **sheet(760, 46, 14, 46, 44),
         xaxis={
             "range": [0, deepest + 1],
             "tickvals": [1, *range(10, deepest + 1, 10)],

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from bnviz.figure import theme
-from bnviz.templates.parts import as_dict, curve, note
+from bnviz.templates.parts import as_dict, curve, heading, note, panel, place, sheet
 
 __all__ = ["Ranges", "landscape"]
 
@@ -40,15 +40,14 @@ def landscape(ratios: tuple[float, ...], ranges: Ranges) -> dict:
     """Left the line now, right bands over the run: loss, change of the gradient, smoothness."""
     fig = go.Figure()
     for uid, label, colour, fill, dash in _NETS:
-        for what, axis in (("line", ""), ("change-line", "3")):
+        for what, k in (("line", 1), ("change-line", 3)):
             fig.add_scatter(
                 x=[0.0, *ratios],
                 y=[None] * (len(ratios) + 1),
                 mode="lines+markers",
                 uid=f"{uid}-{what}",
                 name=label,
-                xaxis=f"x{axis}",
-                yaxis=f"y{axis}",
+                **place(k),
                 line={"color": colour, "width": 2, "dash": dash},
                 marker={"size": 6, "color": colour},
                 hovertemplate="%{x:.2f} steps ahead: %{y:.3g}<extra>" + label + "</extra>",
@@ -71,37 +70,28 @@ def _band(fig, uid, what, k, label, colour, fill) -> None:
 
 
 def _layout(ranges: Ranges) -> dict:
-    layout: dict = {"annotations": []}
     loss = _scale(ranges.loss, ranges.loss_log)
     change, beta = _scale(ranges.change, True), _scale(ranges.beta, True)
-    for k, across, up, scale in (
-        ("", _LEFT, _LOSS, loss), ("2", _RIGHT, _LOSS, loss),
-        ("3", _LEFT, _CHANGE, change), ("4", _RIGHT, _CHANGE, change),
-        ("5", (0.0, 1.0), _BETA, beta),
-    ):  # fmt: skip
-        layout[f"yaxis{k}"] = {"domain": up, "anchor": f"x{k}", "fixedrange": True, **scale}
-        line = {**_scale(ranges.ratio, ranges.ratio_log), "title": {"text": "steps ahead"}}
-        time = {"range": [0, 240], "nticks": 4, "title": {"text": "training step"}}
-        layout[f"xaxis{k}"] = {
-            "domain": across,
-            "anchor": f"y{k}",
-            "fixedrange": True,
-            **(line if across == _LEFT else time),
-        }
+    line = {**_scale(ranges.ratio, ranges.ratio_log), "title": {"text": "steps ahead"}}
+    time = {"range": [0, 240], "nticks": 4, "title": {"text": "training step"}}
     left, right = _LEFT[0], _RIGHT[0]
-    layout["annotations"] = [
+    notes = [
         note("<b>loss</b>, now (log)", left, _LOSS[1], "left", "bottom"),
         note("over training", right, _LOSS[1], "left", "bottom"),
-        note("<b>gradient changes</b>", left, _CHANGE[1], "left", "bottom"),
+        heading("gradient changes", left, _CHANGE[1]),
         note("over training", right, _CHANGE[1], "left", "bottom"),
         note("<b>effective β-smoothness</b> (low: smooth)", left, _BETA[1], "left", "bottom"),
-        note("<b>- - without BN</b>", left, 1.03, "left", "bottom", theme.PLAIN),
-        note("<b>— with BN</b>", right, 1.03, "left", "bottom", theme.BN),
+        heading("- - without BN", left, 1.03, theme.PLAIN),
+        heading("— with BN", right, 1.03, theme.BN),
     ]
-    return layout | {
-        "height": 660,
-        "margin": {"l": 44, "r": 12, "t": 44, "b": 44},
-        "showlegend": False,
+    return {
+        **panel(1, _LEFT, _LOSS, line, loss),
+        **panel(2, _RIGHT, _LOSS, time, loss),
+        **panel(3, _LEFT, _CHANGE, line, change),
+        **panel(4, _RIGHT, _CHANGE, time, change),
+        **panel(5, (0.0, 1.0), _BETA, time, beta),
+        **sheet(660, 44, 12, 44, 44),
+        "annotations": notes,
     }
 
 

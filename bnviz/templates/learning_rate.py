@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from bnviz.experiments import load
 from bnviz.figure import theme
-from bnviz.templates.parts import as_dict, curve, note, pale
+from bnviz.templates.parts import as_dict, curve, note, pale, panel, place, sheet
 
 __all__ = ["learning_rate"]
 
@@ -24,14 +24,12 @@ def learning_rate() -> dict:
         for uid, label, colour in _NETS:
             _stored(fig, sweep, activation, uid, label, colour)
     fig.add_scatter(
-        x=[0.0, 0.0], y=[0, 1.02], mode="lines", uid="here", xaxis="x3", yaxis="y3",
+        x=[0.0, 0.0], y=[0, 1.02], mode="lines", uid="here", **place(3),
         line={"color": theme.NEUTRAL, "width": 1, "dash": "dot"}, hoverinfo="skip",
     )  # fmt: skip
     for uid, label, colour in _NETS:
         _now(fig, uid, label, colour)
-    fig.update_layout(
-        height=580, margin={"l": 44, "r": 16, "t": 46, "b": 44}, showlegend=False, **_axes()
-    )
+    fig.update_layout(**sheet(580, 44, 16, 46, 44), **_axes())
     for text, x, y in (
         ("<b>loss</b> (log scale)", 0, 1),
         ("<b>test accuracy</b>", 0.54, 1),
@@ -46,24 +44,29 @@ def learning_rate() -> dict:
 
 
 def _axes() -> dict[str, Any]:
-    time = {"range": [0, 300], "fixedrange": True, "nticks": 4, "showgrid": False,
-            "title": {"text": "training step"}, "tickangle": 0}  # fmt: skip
-    share = {"range": [0, 1.02], "fixedrange": True, "tickformat": ".0%", "tickvals": [0, 0.5, 1]}
+    time = {"range": [0, 300], "nticks": 4, "showgrid": False, "tickangle": 0}
+    time["title"] = {"text": "training step"}
+    loss = {
+        "type": "log",
+        "range": [-2, 3],
+        "tickvals": [0.01, 0.1, 1, 10, 100, 1000],
+        "ticktext": ["0.01", "0.1", "1", "10", "100", "1000"],
+    }
+    rate = {
+        "range": [-3.05, 2.05],
+        "zeroline": False,
+        "tickvals": [-3, -2, -1, 0, 1, 2],
+        "tickangle": 0,
+        "ticktext": ["0.001", "0.01", "0.1", "1", "10", "100"],
+        "title": {"text": "learning rate (log scale)"},
+    }
+    share = {"range": [0, 1.02], "tickformat": ".0%", "tickvals": [0, 0.5, 1]}
     upper = [_SPLIT + 0.11, 1]
     return {
-        "xaxis": {**time, "domain": [0, 0.46], "anchor": "y"},
-        "yaxis": {"type": "log", "range": [-2, 3], "domain": upper, "anchor": "x",
-                  "fixedrange": True, "tickvals": [0.01, 0.1, 1, 10, 100, 1000],
-                  "ticktext": ["0.01", "0.1", "1", "10", "100", "1000"]},
-        "xaxis2": {**time, "domain": [0.54, 1], "anchor": "y2"},
-        "yaxis2": {**share, "domain": upper, "anchor": "x2"},
-        "xaxis3": {"range": [-3.05, 2.05], "zeroline": False, "domain": [0, 1],
-                   "anchor": "y3", "fixedrange": True,
-                   "tickvals": [-3, -2, -1, 0, 1, 2], "tickangle": 0,
-                   "ticktext": ["0.001", "0.01", "0.1", "1", "10", "100"],
-                   "title": {"text": "learning rate (log scale)"}},
-        "yaxis3": {**share, "domain": [0, _SPLIT - 0.05], "anchor": "x3"},
-    }  # fmt: skip
+        **panel(1, [0, 0.46], upper, time, loss),
+        **panel(2, [0.54, 1], upper, time, share),
+        **panel(3, [0, 1], [0, _SPLIT - 0.05], rate, share),
+    }
 
 
 def _stored(fig, sweep, activation, uid, label, colour) -> None:
@@ -77,8 +80,7 @@ def _stored(fig, sweep, activation, uid, label, colour) -> None:
             y=curves[edge],
             mode="lines",
             uid=f"{activation}-{uid}-{edge}",
-            xaxis="x3",
-            yaxis="y3",
+            **place(3),
             fill="tonexty" if edge == "max" else "none",
             fillcolor=pale(colour, 0.16),
             line={
@@ -98,7 +100,7 @@ def _now(fig, uid, label, colour) -> None:
         line = {"color": colour, "width": 1.6, "dash": dash if what == "test" else "solid"}
         fig.add_scatter(**curve(f"{uid}-{what}", k, line, f"{what} {label}", label, shown))
     fig.add_scatter(
-        x=[0.0], y=[None], mode="markers", uid=f"{uid}-now", xaxis="x3", yaxis="y3",
+        x=[0.0], y=[None], mode="markers", uid=f"{uid}-now", **place(3),
         marker={"color": colour, "size": 13, "symbol": "diamond" if uid == "plain" else "circle",
                 "line": {"color": "white", "width": 1.5}},
         name=f"{label}, now", hovertemplate=f"now: %{{y:.1%}}<extra>{label}</extra>",

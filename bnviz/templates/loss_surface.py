@@ -4,13 +4,13 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bnviz.figure import theme
-from bnviz.templates.parts import as_dict, curve, note
+from bnviz.templates.parts import BARE, as_dict, curve, heading, note, panel, place, sheet
 
 __all__ = ["loss_surface"]
 
 _COLUMNS = (
-    ("plain", "without BN", theme.PLAIN, (0.0, 0.47), ("", 3)),
-    ("bn", "with BN", theme.BN, (0.53, 1.0), ("2", 4)),
+    ("plain", "without BN", theme.PLAIN, (0.0, 0.47), (1, 3)),
+    ("bn", "with BN", theme.BN, (0.53, 1.0), (2, 4)),
 )
 _DASHES = (("sgd", "SGD", "solid"), ("momentum", "momentum", "dash"), ("adam", "Adam", "dot"))
 _UP, _DOWN = (0.42, 0.97), (0.0, 0.27)
@@ -20,46 +20,33 @@ def loss_surface(n: int) -> dict:
     """Two slices side by side on one colour scale, the losses of all runs below them."""
     fig = go.Figure()
     unit = np.round(np.linspace(-1, 1, n), 6)
-    layout: dict = {"annotations": []}
+    plane = {"range": [-1.05, 1.05], "showticklabels": False, **BARE}
+    time = {"range": [0, 240], "nticks": 4, "title": {"text": "training step"}}
+    layout: dict = {}
     for uid, label, colour, across, (top, bottom) in _COLUMNS:
-        _slice(fig, uid, label, colour, unit, top)
+        _slice(fig, uid, label, unit, top)
+        _marks(fig, uid, label, colour, top)
         for name, optimiser, dash in _DASHES:
             line = {"color": colour, "width": 1.8, "dash": dash}
             fig.add_scatter(**curve(f"{uid}-{name}", bottom, line, f"{optimiser} {label}"))
-        bare = {"range": [-1.05, 1.05], "fixedrange": True, "showgrid": False, "zeroline": False}
-        bare |= {"showticklabels": False, "ticks": ""}
-        layout[f"xaxis{top}"] = {"domain": across, "anchor": f"y{top}", **bare}
-        layout[f"yaxis{top}"] = {"domain": _UP, "anchor": f"x{top}", **bare}
-        layout[f"xaxis{bottom}"] = {
-            "domain": across, "anchor": f"y{bottom}", "range": [0, 240], "fixedrange": True,
-            "nticks": 4, "title": {"text": "training step"},
-        }  # fmt: skip
-        layout[f"yaxis{bottom}"] = {
-            "domain": _DOWN, "anchor": f"x{bottom}", "range": [0, 3.2], "fixedrange": True,
-            "nticks": 4, "showticklabels": uid == "plain",
-        }  # fmt: skip
-        layout["annotations"] += [
-            note(f"<b>{label}</b>", across[0], _UP[1], "left", "bottom", colour),
-            note("<b>loss</b>: — SGD, - - momentum, ··· Adam" if uid == "plain" else "", across[0],
-                 _DOWN[1], "left", "bottom"),
-        ]  # fmt: skip
-    layout["annotations"] = [a for a in layout["annotations"] if a["text"]]
-    layout["annotations"] += [
+        losses = {"range": [0, 3.2], "nticks": 4, "showticklabels": uid == "plain"}
+        layout |= panel(top, across, _UP, plane, plane)
+        layout |= panel(bottom, across, _DOWN, time, losses)
+    left, right = (heading(label, x[0], _UP[1], colour) for _, label, colour, x, _ in _COLUMNS)
+    notes = [
+        left,
+        note("<b>loss</b>: — SGD, - - momentum, ··· Adam", 0.0, _DOWN[1], "left", "bottom"),
+        right,
         note("● start, ■ and ◆ two optimisers; dots: plateau", 0.0, _UP[0], "left", "top"),
         note("loss: green low, purple high, no colour 2.3", 0.0, _UP[0] - 0.04, "left", "top"),
     ]
-    layout |= {
-        "height": 600,
-        "margin": {"l": 30, "r": 10, "t": 16, "b": 44},
-        "showlegend": False,
-    }
-    fig.update_layout(layout)
+    fig.update_layout(layout, annotations=notes, **sheet(600, 30, 10, 16, 44))
     return as_dict(fig)
 
 
-def _slice(fig, uid, label, colour, unit, axis) -> None:
+def _slice(fig, uid: str, label: str, unit: np.ndarray, k: int) -> None:
+    """The loss as colours, and a dot wherever it is a plateau."""
     n = len(unit)
-    place = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
     fig.add_heatmap(
         x=unit,
         y=unit,
@@ -71,7 +58,7 @@ def _slice(fig, uid, label, colour, unit, axis) -> None:
         zmax=1,
         showscale=False,
         hovertemplate="loss 2.3 × 10^%{z:.2f}<extra></extra>",
-        **place,
+        **place(k),
     )
     fig.add_scatter(
         x=np.tile(unit[1:-1], n - 2),
@@ -81,8 +68,13 @@ def _slice(fig, uid, label, colour, unit, axis) -> None:
         name=f"plateau {label}",
         marker={"size": 3, "color": theme.NEUTRAL},
         hoverinfo="skip",
-        **place,
+        **place(k),
     )
+
+
+def _marks(fig, uid: str, label: str, colour: str, k: int) -> None:
+    """Where training began, and where the two optimisers are that span the plane."""
+    symbols = ["square", "circle", "diamond"]
     fig.add_scatter(
         x=[0.5, -0.5, -0.5],
         y=[-0.5, -0.5, 0.5],
@@ -90,15 +82,10 @@ def _slice(fig, uid, label, colour, unit, axis) -> None:
         uid=f"{uid}-marks",
         name=f"start and ends {label}",
         line={"color": colour, "width": 1.5},
-        marker={
-            "size": [11, 11, 12],
-            "color": colour,
-            "opacity": 1,
-            "symbol": ["square", "circle", "diamond"],
-        },
+        marker={"size": [11, 11, 12], "color": colour, "opacity": 1, "symbol": symbols},
         hovertemplate="%{text}<extra></extra>",
         text=["along x", "start", "along y"],
-        **place,
+        **place(k),
     )
 
 

@@ -4,11 +4,15 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bnviz.figure import theme
-from bnviz.templates.parts import as_dict, note
+from bnviz.templates.parts import as_dict, heading, note, panel, place, sheet, suffix
 
 __all__ = ["moving_average"]
 
-_PANELS = {"mean": (0.645, 0.98), "var": (0.255, 0.59), "weights": (0.0, 0.17)}
+_PANELS = (  # heading, bottom and top, range of the axis
+    ("mean", (0.645, 0.98), [-1, 5]),
+    ("variance", (0.255, 0.59), [0, 8]),
+    ("weight of each batch at the end", (0.0, 0.17), [0, 1.08]),
+)
 _TRUTH = "#d1495b"  # what nobody sees in practice; apart from the grey of the batches
 _LABELS = (
     ("● one batch", 0.0, 1.04, theme.NEUTRAL),
@@ -26,7 +30,6 @@ def moving_average(batches: int, fresh: int) -> dict:
     stream, after = np.arange(1, batches + 1), np.array([batches, end])
     everything = np.arange(1, end + 1)
     for k, name in enumerate(("mean", "var"), start=1):
-        place = {"xaxis": f"x{k if k > 1 else ''}", "yaxis": f"y{k if k > 1 else ''}"}
         for uid, x, style in (
             ("batch", everything, {"mode": "markers", "marker": _dots()}),
             ("true", everything, {"line": {"color": _TRUTH, "width": 2, "dash": "dash"}}),
@@ -41,7 +44,7 @@ def moving_average(batches: int, fresh: int) -> dict:
                 name=uid,
                 hovertemplate=f"batch %{{x}}: %{{y:.2f}}<extra>{uid}</extra>",
                 **{"mode": "lines", **style},
-                **place,
+                **place(k),
             )
     fig.add_scatter(
         x=stream,
@@ -50,10 +53,9 @@ def moving_average(batches: int, fresh: int) -> dict:
         fill="tozeroy",
         uid="weights",
         name="weight",
-        xaxis="x3",
-        yaxis="y3",
         line={"color": theme.BN, "width": 1.5},
         hovertemplate="batch %{x}: %{y:.2f} of the newest<extra></extra>",
+        **place(3),
     )
     fig.update_layout(_layout(batches, end))
     return as_dict(fig)
@@ -69,54 +71,32 @@ def _diamonds() -> dict:
 
 
 def _layout(batches: int, end: int) -> dict:
-    spans = {"mean": [-1, 5], "var": [0, 8], "weights": [0, 1.08]}
-    titles = {
-        "mean": "<b>mean</b>",
-        "var": "<b>variance</b>",
-        "weights": "<b>weight of each batch at the end</b>",
-    }
-    layout: dict = {"annotations": [], "shapes": []}
-    for k, (name, (bottom, top)) in enumerate(_PANELS.items(), start=1):
-        n = k if k > 1 else ""
-        layout[f"xaxis{n}"] = {
-            "range": [0, end + 4],
-            "anchor": f"y{n}",
-            "tickvals": [1, 50, 100, 150, 200],
-            "fixedrange": True,
-            "showgrid": False,
-        }
-        layout[f"yaxis{n}"] = {
-            "range": spans[name],
-            "domain": [bottom, top],
-            "anchor": f"x{n}",
-            "nticks": 5,
-            "fixedrange": True,
-        }
-        x, side = (
-            (0, "bottom") if name == "weights" else (0.005, "top")
-        )  # they may fill their panel
-        layout["annotations"].append(note(titles[name], x, top, "left", side))
-        if name != "weights":
-            layout["shapes"].append(_line(batches, n))
+    time = {"range": [0, end + 4], "tickvals": [1, 50, 100, 150, 200], "showgrid": False}
+    layout: dict = {"annotations": [], "shapes": [_line(batches, k) for k in (1, 2)]}
+    for k, (text, up, span) in enumerate(_PANELS, start=1):
+        layout |= panel(k, None, up, time, {"range": span, "nticks": 5})
+        # the weights may fill their panel, so these words stand above it
+        words = (
+            heading(text, 0, up[1])
+            if k == 3
+            else note(f"<b>{text}</b>", 0.005, up[1], "left", "top")
+        )
+        layout["annotations"].append(words)
     layout["xaxis3"]["title"] = {"text": "batch of the stream"}
     layout["annotations"].append(note("training ends", batches / (end + 4), 0.98, "right", "top"))
     layout["annotations"] += [
         note(f"<b>{text}</b>", x, y, "right" if x == 1 else "left", "bottom", colour)
         for text, x, y, colour in _LABELS
     ]
-    return layout | {
-        "height": 600,
-        "margin": {"l": 36, "r": 10, "t": 44, "b": 44},
-        "showlegend": False,
-    }
+    return layout | sheet(600, 36, 10, 44, 44)
 
 
-def _line(x: float, n: int | str) -> dict:
+def _line(x: float, k: int) -> dict:
     """Where training ends."""
     return {
         "type": "line",
-        "xref": f"x{n}",
-        "yref": f"y{n} domain",
+        "xref": f"x{suffix(k)}",
+        "yref": f"y{suffix(k)} domain",
         "x0": x,
         "x1": x,
         "y0": 0,

@@ -1,16 +1,36 @@
-"""What the templates share: a Plotly figure as plain data, notes, fixed axes.
+"""What the templates share: a Plotly figure as plain data, its panels, notes, tables, curves.
 
 A template is a dict with fixed axes, empty where an output will be drawn; a host adds
-`theme.template`. Traces are named by `uid`.
+`theme.template`. Traces are named by `uid`. Axes are counted as plotly does: number k is xk and yk.
 """
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
-__all__ = ["as_dict", "centres", "curve", "note", "pale", "suffix", "time_axis"]
+from bnviz.figure import theme
+
+__all__ = [
+    "BARE",
+    "as_dict",
+    "centres",
+    "curve",
+    "heading",
+    "note",
+    "pale",
+    "panel",
+    "place",
+    "sheet",
+    "suffix",
+    "table",
+    "time_axis",
+    "whisker",
+]
+
+BARE = {"ticks": "", "showgrid": False, "zeroline": False}  # an axis with nothing but words
 
 
 def as_dict(fig: go.Figure) -> dict:
@@ -50,6 +70,37 @@ def note(text, x, y, xanchor, yanchor, colour=None) -> dict:
         "showarrow": False,
         **font,
     }
+
+
+def heading(text: str, x: float, y: float, colour: str | None = None) -> dict:
+    """A note in bold that begins at x and stands on y, such as the upper left corner of a panel."""
+    return note(f"<b>{text}</b>", x, y, "left", "bottom", colour)
+
+
+def sheet(height: int, left: int, right: int, top: int, bottom: int) -> dict:
+    """The part of a layout that says how high a figure is and how wide its margins are."""
+    margin = {"l": left, "r": right, "t": top, "b": bottom}
+    return {"height": height, "margin": margin, "showlegend": False}
+
+
+def panel(k: int, across: Sequence[float] | None, up: Sequence[float], x: dict, y: dict) -> dict:
+    """The part of a layout that makes the axes number k, which a reader cannot move.
+
+    Args:
+        across, up: from where to where, along the paper; None leaves the whole width.
+        x, y: what else an axis is.
+    """
+    n = suffix(k)
+    width = {} if across is None else {"domain": list(across)}
+    return {
+        f"xaxis{n}": {**width, "anchor": f"y{n}", "fixedrange": True, **x},
+        f"yaxis{n}": {"domain": list(up), "anchor": f"x{n}", "fixedrange": True, **y},
+    }
+
+
+def place(k: int) -> dict:
+    """The part of a trace that puts it on the axes number k."""
+    return {"xaxis": f"x{suffix(k)}", "yaxis": f"y{suffix(k)}"}
 
 
 def suffix(k: int) -> str:
@@ -98,8 +149,37 @@ def curve(uid: str, k: int, line: dict, name: str, hover: str = "", number: str 
         "mode": "lines",
         "uid": uid,
         "name": name,
-        "xaxis": f"x{suffix(k)}",
-        "yaxis": f"y{suffix(k)}",
+        **place(k),
         "line": line,
         "hovertemplate": f"step %{{x:.0f}}: %{{y:{number}}}<extra>{hover or name}</extra>",
+    }
+
+
+def table(limit: float, number: str = ".2f") -> dict:
+    """The part of a heatmap that writes numbers on it, coloured by sign, palest at 0.
+
+    Args:
+        limit: the size from which on a colour is full.
+        number: format of the numbers.
+    """
+    return {
+        "colorscale": theme.SIGNED_SCALE,
+        "zmin": -limit,
+        "zmax": limit,
+        "showscale": False,
+        "texttemplate": f"%{{z:{number}}}",
+    }
+
+
+def whisker(uid: str, y: float, colour: str, name: str, hover: str = "%{x:.2f}", dot=9) -> dict:
+    """A scatter trace: a line from mean - std to mean + std at height y, with a dot at the mean."""
+    return {
+        "x": [0] * 3,
+        "y": [y] * 3,
+        "mode": "lines+markers",
+        "uid": uid,
+        "name": name,
+        "line": {"color": colour, "width": 2.5},
+        "marker": {"size": [1, dot, 1], "color": colour},
+        "hovertemplate": f"{hover}<extra></extra>",
     }

@@ -4,7 +4,17 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bnviz.figure import theme
-from bnviz.templates.parts import as_dict, centres, curve, note, suffix, time_axis
+from bnviz.templates.parts import (
+    as_dict,
+    centres,
+    curve,
+    heading,
+    note,
+    panel,
+    place,
+    sheet,
+    time_axis,
+)
 
 __all__ = ["NETS", "placement"]
 
@@ -16,6 +26,7 @@ NETS = (
 )
 _COLUMNS = (("in", "enters the activation", (0.0, 0.485)), ("out", "leaves the layer", (0.515, 1)))
 _LAYERS_BOTTOM, _GAP, _LAYER_GAP = 0.345, 0.004, 0.03
+_BELOW = (0, _LAYERS_BOTTOM - 0.095)
 _HIGHEST = 0.8  # of a density; the peak of a normal distribution of std 1 is 0.4
 
 
@@ -26,24 +37,19 @@ def placement(depth: int, spans: dict[str, tuple[float, float]], bins: int) -> d
     k = 1
     for i in range(depth):
         for n, net in enumerate(NETS):
-            for place, _, domain in _COLUMNS:
+            for side, _, domain in _COLUMNS:
                 last = i == depth - 1 and n == len(NETS) - 1
-                layout |= _row_axes(k, domain, _row(depth, i, n), spans[place], show=last)
-                _ridge(fig, net, place, i + 1, centres(*spans[place], bins), k)
+                layout |= _row_axes(k, domain, _row(depth, i, n), spans[side], show=last)
+                _ridge(fig, net, side, i + 1, centres(*spans[side], bins), k)
                 k += 1
             _label(layout, net, _row(depth, i, n))
         top = _row(depth, i, 0)[1]
         layout["annotations"].append(note(f"<b>layer {i + 1}</b>", 0.47, top, "right", "top"))
     for _, title, (left, _) in _COLUMNS:
-        layout["annotations"].append(note(f"<b>{title}</b>", left, 1.004, "left", "bottom"))
+        layout["annotations"].append(heading(title, left, 1.004))
     _loss(fig, layout, k)
     _flat(fig, layout, k + 1, depth)
-    layout |= {
-        "height": 720,
-        "margin": {"l": 34, "r": 34, "t": 28, "b": 42},
-        "showlegend": False,
-    }
-    fig.update_layout(layout)
+    fig.update_layout(layout | sheet(720, 34, 34, 28, 42))
     return as_dict(fig)
 
 
@@ -56,40 +62,22 @@ def _row(depth: int, layer: int, net: int) -> tuple[float, float]:
 
 
 def _row_axes(k: int, domain, rows, span, show: bool) -> dict:
-    return {
-        f"xaxis{suffix(k)}": {
-            "domain": list(domain),
-            "anchor": f"y{suffix(k)}",
-            "range": list(span),
-            "tickvals": [-4, -2, 0, 2, 4],
-            "showticklabels": show,
-            "fixedrange": True,
-            "showgrid": True,
-            "zeroline": True,
-        },
-        f"yaxis{suffix(k)}": {
-            "domain": list(rows),
-            "anchor": f"x{suffix(k)}",
-            "range": [0, _HIGHEST],
-            "showticklabels": False,
-            "fixedrange": True,
-            "showgrid": False,
-            "zeroline": True,
-        },
-    }
+    values = {"range": list(span), "tickvals": [-4, -2, 0, 2, 4], "showticklabels": show}
+    heights = {"range": [0, _HIGHEST], "showticklabels": False, "showgrid": False}
+    lines = {"showgrid": True, "zeroline": True}
+    return panel(k, domain, rows, values | lines, heights | {"zeroline": True})
 
 
-def _ridge(fig, net, place: str, layer: int, values, k: int) -> None:
+def _ridge(fig, net, side: str, layer: int, values, k: int) -> None:
     uid, label, colour, *_ = net
-    what = "into the activation" if place == "in" else "out"
+    what = "into the activation" if side == "in" else "out"
     fig.add_scatter(
         x=values,
         y=np.zeros(len(values)),
         mode="lines",
         fill="tozeroy",
-        uid=f"{uid}-{place}-{layer}",
-        xaxis=f"x{suffix(k)}",
-        yaxis=f"y{suffix(k)}",
+        uid=f"{uid}-{side}-{layer}",
+        **place(k),
         line={"color": colour, "width": 1.5},
         name=f"layer {layer} {label}, {what}",
         hovertemplate="value %{x:.1f}: density %{y:.2f}<extra></extra>",
@@ -104,8 +92,7 @@ def _label(layout: dict, net, rows) -> None:
 
 
 def _loss(fig, layout: dict, k: int) -> None:
-    layout[f"xaxis{k}"] = time_axis(k, (0, 0.485))
-    layout[f"yaxis{k}"] = _below(k, {"range": [0, 3.2], "nticks": 4})
+    layout |= panel(k, None, _BELOW, time_axis(k, (0, 0.485)), {"range": [0, 3.2], "nticks": 4})
     for uid, label, colour, dash, _ in NETS:
         line = {"color": colour, "width": 2, "dash": dash}
         fig.add_scatter(**curve(f"{uid}-loss", k, line, f"loss {label}", label))
@@ -114,19 +101,10 @@ def _loss(fig, layout: dict, k: int) -> None:
 
 def _flat(fig, layout: dict, k: int, depth: int) -> None:
     layers = list(range(1, depth + 1))
-    layout[f"xaxis{k}"] = {
-        "domain": [0.515, 1],
-        "anchor": f"y{k}",
-        "range": [0.6, depth + 0.4],
-        "tickvals": layers,
-        "ticktext": [f"layer {i}" for i in layers],
-        "tickangle": 0,
-        "fixedrange": True,
-        "showgrid": False,
-        "zeroline": False,
-    }
-    shares = {"range": [-0.03, 1.03], "tickvals": [0, 0.5, 1], "tickformat": ".0%"}
-    layout[f"yaxis{k}"] = _below(k, shares | {"side": "right"})
+    words = {"tickvals": layers, "ticktext": [f"layer {i}" for i in layers], "tickangle": 0}
+    x = {"range": [0.6, depth + 0.4], "showgrid": False, "zeroline": False, **words}
+    y = {"range": [-0.03, 1.03], "tickvals": [0, 0.5, 1], "tickformat": ".0%", "side": "right"}
+    layout |= panel(k, [0.515, 1], _BELOW, x, y)
     for uid, label, colour, dash, symbol in NETS:
         fig.add_scatter(
             x=layers,
@@ -134,8 +112,7 @@ def _flat(fig, layout: dict, k: int, depth: int) -> None:
             mode="lines+markers",
             uid=f"{uid}-saturated",
             name=f"flat {label}",
-            xaxis=f"x{k}",
-            yaxis=f"y{k}",
+            **place(k),
             line={"color": colour, "width": 1.5, "dash": dash},
             marker={"color": colour, "size": 9, "symbol": symbol},
             hovertemplate=f"layer %{{x}}: %{{y:.0%}}<extra>{label}</extra>",
@@ -143,9 +120,5 @@ def _flat(fig, layout: dict, k: int, depth: int) -> None:
     layout["annotations"].append(_title("share on the flat part", 0.515))
 
 
-def _below(k: int, more: dict) -> dict:
-    return {"domain": [0, _LAYERS_BOTTOM - 0.095], "anchor": f"x{k}", "fixedrange": True} | more
-
-
 def _title(text: str, left: float) -> dict:
-    return note(f"<b>{text}</b>", left, _LAYERS_BOTTOM - 0.088, "left", "bottom")
+    return heading(text, left, _LAYERS_BOTTOM - 0.088)

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bnviz.figure import theme
-from bnviz.templates.parts import as_dict, curve, note
+from bnviz.templates.parts import as_dict, curve, heading, note, panel, place, sheet
 
 __all__ = ["train_eval"]
 
@@ -45,11 +45,10 @@ def _probe(fig: go.Figure, image: list[list[float]]) -> None:
         x=list(range(8)),
         y=list(range(8)),
         uid="probe",
-        xaxis="x2",
-        yaxis="y2",
         colorscale=[[0, "rgba(128,136,144,0.08)"], [1, "rgba(128,136,144,1)"]],
         showscale=False,
         hoverinfo="skip",
+        **place(2),
     )
     for k, (way, (label, colour, _, symbol, size)) in enumerate(_WAYS.items()):
         fig.add_scatter(
@@ -58,15 +57,13 @@ def _probe(fig: go.Figure, image: list[list[float]]) -> None:
             mode="markers",
             uid=f"{way}-logits",
             name=label,
-            xaxis="x3",
-            yaxis="y3",
             marker={"color": colour, "symbol": symbol, "size": size},
             hovertemplate=f"class %{{x:.0f}}: %{{y:.1f}}<extra>{label}</extra>",
+            **place(3),
         )
 
 
 def _statistics(fig: go.Figure, units: int, off: float, ratio: float) -> None:
-    axes = {"xaxis": "x4", "yaxis": "y4"}
     for uid, x, y in (
         ("right-mean", [0, 0], [1 / ratio, ratio]),
         ("right-std", [-off, off], [1, 1]),
@@ -78,7 +75,7 @@ def _statistics(fig: go.Figure, units: int, off: float, ratio: float) -> None:
             uid=uid,
             line={"color": theme.THIRD, "width": 1.5, "dash": "dash"},
             hoverinfo="skip",
-            **axes,
+            **place(4),
         )
     for way in ("batch", "running"):
         label, colour, _, symbol, size = _WAYS[way]
@@ -90,67 +87,43 @@ def _statistics(fig: go.Figure, units: int, off: float, ratio: float) -> None:
             name=label,
             marker={"color": colour, "symbol": symbol, "size": size * 0.8, "opacity": 0.75},
             hovertemplate=f"mean off by %{{x:.2f}}, std %{{y:.2f}} times<extra>{label}</extra>",
-            **axes,
+            **place(4),
         )
 
 
 def _layout(top: float, off: float, ratio: float) -> dict:
-    fixed = {"fixedrange": True, "zeroline": False}
     time = {"range": [0, 60], "nticks": 5, "showgrid": False, "title": {"text": "training step"}}
-    layout: dict = {
-        "xaxis": {**time, **fixed, "anchor": "y"},
-        "yaxis": {"range": [0, top], "domain": list(_LOSS), "title": {"text": "loss"}, **fixed},
-        "xaxis2": {"range": [-0.5, 7.5], "domain": [0, 0.24], "anchor": "y2", **fixed},
-        "yaxis2": {"range": [-0.5, 7.5], "domain": list(_PROBE), "anchor": "x2", **fixed},
-        "xaxis3": {
-            "range": [-0.6, _CLASSES - 0.4],
-            "domain": [0.31, 1],
-            "anchor": "y3",
-            "dtick": 1,
-            "title": {"text": "class"},
-            **fixed,
-        },
-        "yaxis3": {"range": [-8, 10], "domain": list(_PROBE), "anchor": "x3", **fixed},
-        "xaxis4": {
-            "range": [-1.03 * off, 1.03 * off],
-            "anchor": "y4",
-            "nticks": 5,
-            "title": {"text": "mean: off by (population std)"},
-            **fixed,
-        },
-        "yaxis4": {
-            "type": "log",
-            "range": [-1.03 * math.log10(ratio), 1.03 * math.log10(ratio)],
-            "tickvals": [0.25, 0.5, 1, 2, 4],
-            "ticktext": ["1/4", "1/2", "1", "2", "4"],
-            "domain": list(_STATISTICS),
-            "anchor": "x4",
-            **fixed,
-        },
-        "annotations": _notes(),
-        "height": 780,
-        "margin": {"l": 40, "r": 12, "t": 26, "b": 46},
-        "showlegend": False,
+    classes = {"range": [-0.6, _CLASSES - 0.4], "dtick": 1, "title": {"text": "class"}}
+    pixels = {"range": [-0.5, 7.5], "showticklabels": False, "showgrid": False, "ticks": ""}
+    pixels |= {"constrain": "domain", "zeroline": False}
+    square = {**pixels, "scaleanchor": "x2"}
+    means = {"range": [-1.03 * off, 1.03 * off], "nticks": 5}
+    times = {
+        "type": "log",
+        "range": [-1.03 * math.log10(ratio), 1.03 * math.log10(ratio)],
+        "tickvals": [0.25, 0.5, 1, 2, 4],
+        "ticktext": ["1/4", "1/2", "1", "2", "4"],
     }
-    for letter in "xy":
-        bare = {"showticklabels": False, "showgrid": False, "ticks": "", "constrain": "domain"}
-        layout[f"{letter}axis2"] |= bare
-    layout["yaxis2"]["scaleanchor"] = "x2"  # square pixels
-    return layout
+    plain = {"zeroline": False}
+    words = {"text": "mean: off by (population std)"}
+    loss = {"range": [0, top], "title": {"text": "loss"}}
+    return {
+        "xaxis": {"anchor": "y", "fixedrange": True, **time, **plain},
+        "yaxis": {"domain": list(_LOSS), "fixedrange": True, **loss, **plain},
+        **panel(2, [0, 0.24], _PROBE, pixels, square),
+        **panel(3, [0.31, 1], _PROBE, classes | plain, {"range": [-8, 10]} | plain),
+        **panel(4, None, _STATISTICS, means | plain | {"title": words}, times | plain),
+        **sheet(780, 40, 12, 26, 46),
+        "annotations": _notes(),
+    }
 
 
 def _notes() -> list[dict]:
-    labels = (
-        ("<b>✕ batch</b>", 0.0, "left", theme.NEUTRAL),
-        ("<b>● running</b>", 0.29, "left", theme.BN),
-        ("<b>◆ population</b>", 1.0, "right", theme.THIRD),
-    )
-    notes = [
-        note(text, x, _LOSS[1], anchor, "bottom", colour) for text, x, anchor, colour in labels
+    return [
+        heading("✕ batch", 0.0, _LOSS[1], theme.NEUTRAL),
+        heading("● running", 0.29, _LOSS[1], theme.BN),
+        note("<b>◆ population</b>", 1.0, _LOSS[1], "right", "bottom", theme.THIRD),
+        heading("the image", 0, _PROBE[1]),
+        heading("its ten outputs", 0.31, _PROBE[1]),
+        heading("std: times population std", 0, _STATISTICS[1]),
     ]
-    headings = (
-        ("the image", 0, _PROBE[1]),
-        ("its ten outputs", 0.31, _PROBE[1]),
-        ("std: times population std", 0, _STATISTICS[1]),
-    )
-    return notes + [note(f"<b>{text}</b>", x, y, "left", "bottom") for text, x, y in headings]

@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from bnviz.figure import theme
-from bnviz.templates.parts import as_dict, note
+from bnviz.templates.parts import as_dict, heading, note, panel, place, sheet
 
 __all__ = ["FACTORS", "weight_scale"]
 
@@ -29,18 +29,12 @@ def weight_scale(examples: int, floor: float) -> dict:
     log_a = np.log10(FACTORS).round(4)
     fig.add_scatter(
         x=log_a, y=np.zeros(len(log_a)), mode="lines", uid="predicted", name="from the formula",
-        xaxis="x4", yaxis="y4", line={"color": theme.NEUTRAL, "width": 6}, opacity=0.35,
+        **place(4), line={"color": theme.NEUTRAL, "width": 6}, opacity=0.35,
         hoverinfo="skip",
     )  # fmt: skip
     _curve(fig, "output-residue", "output", theme.SECOND, 4, False)
     _curve(fig, "inverse-residue", "1/a law", theme.THIRD, 4, True)
-    fig.update_layout(
-        height=620,
-        margin={"l": 48, "r": 14, "t": 48, "b": 44},
-        showlegend=False,
-        annotations=_words(),
-        **_axes(np.log10(floor)),
-    )
+    fig.update_layout(annotations=_words(), **_axes(np.log10(floor)), **sheet(620, 48, 14, 48, 44))
     return as_dict(fig)
 
 
@@ -63,7 +57,6 @@ def _outputs(fig, uid, label, colour, examples) -> None:
 
 def _curve(fig, uid, label, colour, axis, dashed) -> None:
     log_a = np.log10(FACTORS).round(4)
-    place = {"xaxis": f"x{axis}", "yaxis": f"y{axis}"}
     fig.add_scatter(
         x=log_a,
         y=np.zeros(len(log_a)),
@@ -72,7 +65,7 @@ def _curve(fig, uid, label, colour, axis, dashed) -> None:
         name=label,
         line={"color": colour, "width": 2, "dash": "dash" if dashed else "solid"},
         hovertemplate="a = 10^%{x:.1f}: 10^%{y:.2f}<extra>" + label + "</extra>",
-        **place,
+        **place(axis),
     )
     fig.add_scatter(
         x=[0.0],
@@ -82,7 +75,7 @@ def _curve(fig, uid, label, colour, axis, dashed) -> None:
         name=f"{label}, at your a",
         marker={"color": colour, "size": 11, "symbol": "diamond" if dashed else "circle"},
         hovertemplate="10^%{y:.2f}<extra>" + label + "</extra>",
-        **place,
+        **place(axis),
     )
 
 
@@ -97,27 +90,25 @@ def _axes(lowest: float) -> dict:
     }
     values = {"range": [-4, 4], "tickvals": [-4, -2, 0, 2, 4]}
     panels = (
-        ("", _LEFT, _UPPER, values, values, "output at a = 1"),
-        ("2", _RIGHT, _UPPER, ratio, ratio, "a"),
-        ("3", _LEFT, _LOWER, ratio, ratio, "a"),
-        ("4", _RIGHT, _LOWER, ratio, tens, "a"),
+        (_LEFT, _UPPER, values, values, "output at a = 1"),
+        (_RIGHT, _UPPER, ratio, ratio, "a"),
+        (_LEFT, _LOWER, ratio, ratio, "a"),
+        (_RIGHT, _LOWER, ratio, tens, "a"),
     )
     axes = {}
-    for k, across, up, x, y, title in panels:
-        axes[f"xaxis{k}"] = {**x, "domain": across, "anchor": f"y{k}", "fixedrange": True,
-                             "title": {"text": title}, "tickangle": 0}  # fmt: skip
-        axes[f"yaxis{k}"] = {**y, "domain": up, "anchor": f"x{k}", "fixedrange": True}
+    for k, (across, up, x, y, title) in enumerate(panels, start=1):
+        axes |= panel(k, across, up, {**x, "title": {"text": title}, "tickangle": 0}, y)
     return axes
 
 
 def _words() -> list[dict]:
     heads = (
-        ("<b>output at a</b>", _LEFT, _UPPER),
-        ("<b>gradient towards u</b>", _RIGHT, _UPPER),
-        ("<b>gradient of W</b>", _LEFT, _LOWER),
-        ("<b>residue with BN</b>", _RIGHT, _LOWER),
+        ("output at a", _LEFT, _UPPER),
+        ("gradient towards u", _RIGHT, _UPPER),
+        ("gradient of W", _LEFT, _LOWER),
+        ("residue with BN", _RIGHT, _LOWER),
     )
-    words = [note(t, x[0], y[1] + 0.006, "left", "bottom") for t, x, y in heads]
+    words = [heading(text, x[0], y[1] + 0.006) for text, x, y in heads]
     labels = (
         ("● out", -3.3, "left", theme.SECOND),
         ("◆ 1/a", 3.3, "right", theme.THIRD),

@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 
 from bnviz.figure import theme
-from bnviz.templates.parts import as_dict, note
+from bnviz.templates.parts import as_dict, note, panel, place, sheet, table
 
 __all__ = ["whitening"]
 
@@ -30,13 +30,8 @@ def whitening() -> dict:
             y=_NAMES[::-1],
             z=[[0.0, 0.0], [0.0, 0.0]],
             uid=f"{uid}-table",
-            xaxis=f"x{k}",
-            yaxis=f"y{k}",
-            colorscale=theme.SIGNED_SCALE,
-            zmin=-5,
-            zmax=5,
-            showscale=False,
-            texttemplate="%{z:.2f}",
+            **table(5),
+            **place(k),
             hovertemplate="%{y}, %{x}: %{z:.3f}<extra></extra>",
         )
     fig.update_layout(_layout())
@@ -49,23 +44,18 @@ def _dots(fig: go.Figure, uid: str, marker: dict, hover: str) -> None:
 
 
 def _layout() -> dict:
-    square = {"constrain": "domain", "fixedrange": True, "dtick": 2}
-    cells = {"range": [-0.5, 1.5], "type": "category", "fixedrange": True, "showgrid": False}
-    cells["ticks"] = ""
-    layout = {
-        "xaxis": {"domain": [0, 1], "anchor": "y", "title": "x₁", "range": [-6, 8]} | square,
-        "yaxis": {"domain": [0.36, 1], "anchor": "x", "scaleanchor": "x", "title": "x₂"}
-        | {"range": [-6, 6], **square},
-        "annotations": [
-            note("<b>covariance, raw</b>", 0.26, 0.215, "center", "bottom", theme.NEUTRAL),
-            note("<b>covariance, now</b>", 0.78, 0.215, "center", "bottom", theme.THIRD),
-        ],
-        "height": 520,
-        "margin": {"l": 40, "r": 8, "t": 8, "b": 26},
-        "showlegend": False,
+    square = {"constrain": "domain", "dtick": 2}
+    x = {"title": "x₁", "range": [-6, 8], **square}
+    y = {"title": "x₂", "range": [-6, 6], "scaleanchor": "x", **square}
+    cells = {"range": [-0.5, 1.5], "type": "category", "showgrid": False, "ticks": ""}
+    notes = [
+        note("<b>covariance, raw</b>", 0.26, 0.215, "center", "bottom", theme.NEUTRAL),
+        note("<b>covariance, now</b>", 0.78, 0.215, "center", "bottom", theme.THIRD),
+    ]
+    return {
+        **panel(1, [0, 1], [0.36, 1], x, y),
+        **panel(2, [0.06, 0.06 + 0.4], [0, 0.21], cells, cells | {"showticklabels": True}),
+        **panel(3, [0.58, 0.58 + 0.4], [0, 0.21], cells, cells | {"showticklabels": False}),
+        **sheet(520, 40, 8, 8, 26),
+        "annotations": notes,
     }
-    for k, left in ((2, 0.06), (3, 0.58)):
-        layout[f"xaxis{k}"] = {"domain": [left, left + 0.4], "anchor": f"y{k}", **cells}
-        layout[f"yaxis{k}"] = {"domain": [0, 0.21], "anchor": f"x{k}", **cells}
-        layout[f"yaxis{k}"]["showticklabels"] = k == 2
-    return layout
