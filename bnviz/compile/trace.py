@@ -146,7 +146,7 @@ def trace(function: Function) -> tuple[GraphModule, dict[str, Tensor]]:
         kind = DimDynamic.DYNAMIC if name == "rows" else DimDynamic.STATIC
         sizes = StatelessSymbolicContext(dynamic_sizes=[kind] * value.ndim)
         fakes.append(mode.from_tensor(value, symbolic_context=sizes))
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), mode:
         warnings.simplefilter("ignore")
         graph = make_fx(
             lambda *given: tuple(function.call(*given).values()),
