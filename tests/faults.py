@@ -9,17 +9,18 @@ from playwright.sync_api import Browser, BrowserContext, Route
 
 from tests.reader import Figure, Reader
 
-NAME = "scale-shift"  # the figure that everything happens to
-PAGE = "book/steps.html"
-# what it stands on, in the order in which it is asked for
+NAME, PAGE = "scale-shift", "book/steps.html"  # the figure that everything happens to
+TRAINING, ITS_PAGE = "train-eval", "book/inference.html"  # or this one, where a worker is needed
+# what they stand on, in the order in which it is asked for
 FILES = {
     "description": rf"/figures/{NAME}\.[0-9a-f]+\.json",
     "plotly": r"/plotly-[\d.]+\.min\.js",
+    "module": rf"/figures/{NAME}\.[0-9a-f]+\.wasm\.gz",
+}
+FILES_OF_A_TRAINING = {
     "worker": r"/worker\.js",
-    "runtime": r"/ort\.wasm\.min\.mjs",
-    "wasm": r"/ort-wasm[\w-]+\.wasm\.gz",
-    "loader": r"/ort-wasm[\w-]+\.mjs",
-    "graph": rf"/figures/{NAME}\.compute\.[0-9a-f]+\.onnx\.gz",
+    "numbers": r"/figures/numbers\.[0-9a-f]+\.bin\.gz",
+    "its module": rf"/figures/{TRAINING}\.[0-9a-f]+\.wasm\.gz",
 }
 
 
@@ -54,10 +55,11 @@ def flipped(route: Route) -> None:
 class Visit(Reader):
     """A page on which something may go wrong, and the figure that it goes wrong for."""
 
-    def __init__(self, context: BrowserContext, book_url: str):
+    def __init__(self, context: BrowserContext, book_url: str, training: bool = False):
         super().__init__(context.new_page(), book_url)
         self.context = context
-        self.seen = Figure(self.page, NAME)
+        name, self.path = (TRAINING, ITS_PAGE) if training else (NAME, PAGE)
+        self.seen = Figure(self.page, name)
         self.fault: Callable[[Route], None] | None = None
 
     def spoil(self, file: str) -> None:
@@ -66,12 +68,12 @@ class Visit(Reader):
         def decide(route: Route) -> None:
             self.fault(route) if self.fault else route.continue_()
 
-        self.context.route(re.compile(FILES[file] + r"(\?|$)"), decide)
+        self.context.route(re.compile((FILES | FILES_OF_A_TRAINING)[file] + r"(\?|$)"), decide)
 
     def look(self) -> Figure:
         """Open the page and go to the figure."""
-        if not self.page.url.startswith(self.book_url + PAGE):
-            self.open(PAGE)
+        if not self.page.url.startswith(self.book_url + self.path):
+            self.open(self.path)
         self.seen.root.scroll_into_view_if_needed()
         return self.seen
 
@@ -104,12 +106,14 @@ class Visit(Reader):
 
 
 @contextmanager
-def visiting(browser: Browser, book_url: str, init: str = "", **options) -> Iterator[Visit]:
+def visiting(
+    browser: Browser, book_url: str, init: str = "", training: bool = False, **options
+) -> Iterator[Visit]:
     """A visit in a context of its own; `init` is JavaScript that runs before the page's."""
     context = browser.new_context(viewport={"width": 1200, "height": 900}, **options)
     if init:
         context.add_init_script(init)
     try:
-        yield Visit(context, book_url)
+        yield Visit(context, book_url, training)
     finally:
         context.close()

@@ -1,4 +1,4 @@
-"""bnviz.compile.artifacts: what has not changed is not exported again, and what is damaged is."""
+"""bnviz.compile.artifacts: what has not changed is not compiled again, and what is damaged is."""
 
 import dataclasses
 import importlib.metadata
@@ -9,12 +9,13 @@ import sys
 import types
 from pathlib import Path
 
-import numpy as np
-import onnxruntime as ort
 import pytest
+import torch
 
 from bnviz import explorers
 from bnviz.compile import artifacts, sources
+from bnviz.compile.instance import Instance
+from bnviz.compile.module import Module
 from bnviz.figure import drawing
 from bnviz.figure.controls import Slider
 from bnviz.figure.explorer import Explorer
@@ -31,51 +32,58 @@ TOY = Explorer(
 
 
 @pytest.fixture
-def exported(monkeypatch) -> list[tuple[str, str]]:
-    """Replace the exporter by one that is quick and keeps count."""
+def made(monkeypatch) -> list[str]:
+    """Replace the compiler by one that is quick and keeps count."""
     calls = []
 
-    def fake(explorer: Explorer, graph: str) -> bytes:
-        calls.append((explorer.name, graph))
-        return f"{explorer.name} {graph}".encode() * 50
+    def fake(explorer: Explorer) -> Module:
+        calls.append(explorer.name)
+        return module_of(explorer.name)
 
-    monkeypatch.setattr(artifacts, "export_graph", fake)
+    monkeypatch.setattr(artifacts, "compile_figure", fake)
     monkeypatch.setattr(artifacts.os, "cpu_count", lambda: 1)  # no other process
     return calls
+
+
+def module_of(name: str) -> Module:
+    return Module(name.encode() * 50, {"functions": {}}, [(16, b"abc" * 40), (256, b"")])
 
 
 # --- the cache -----------------------------------------------------------------------------------
 
 
-def test_a_graph_is_exported_once_and_then_read(tmp_path, exported, capsys):
-    first = artifacts.graphs(TOY, tmp_path)
-    assert first == {"compute": b"toy compute" * 50}
-    assert exported == [("toy", "compute")]
+def test_a_module_comes_back_from_its_bytes():
+    assert Module.unpacked(module_of("toy").packed()) == module_of("toy")
+
+
+def test_a_figure_is_compiled_once_and_then_read(tmp_path, made, capsys):
+    first = artifacts.module(TOY, tmp_path)
+    assert first == module_of("toy")
+    assert made == ["toy"]
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == "exporting toy …"
-    assert said[1].startswith("exported toy, ")
+    assert said[0] == "compiling toy …"
+    assert said[1].startswith("compiled toy, ")
     assert len(said) == 2
-    assert artifacts.graphs(TOY, tmp_path) == first
-    assert len(exported) == 1
+    assert artifacts.module(TOY, tmp_path) == first
+    assert len(made) == 1
     assert capsys.readouterr().out == ""
 
 
-def test_several_figures_come_by_name_and_only_what_is_missing_is_exported(tmp_path, exported):
+def test_several_figures_come_by_name_and_only_what_is_missing_is_compiled(tmp_path, made):
     drift, other = explorers.get("drift"), dataclasses.replace(TOY, name="toy-two")
-    artifacts.graphs(TOY, tmp_path)
-    exported.clear()
-    found = artifacts.graphs_of([TOY, drift, other], tmp_path)
-    assert {name: set(graphs) for name, graphs in found.items()} == {
-        "toy": {"compute"}, "drift": {"initial", "step", "observe"}, "toy-two": {"compute"},
-    }  # fmt: skip
-    assert exported[0] == ("drift", "step"), "the one that takes longest comes first"
-    assert {name for name, _ in exported} == {"drift", "toy-two"}
+    artifacts.module(TOY, tmp_path)
+    made.clear()
+    found = artifacts.modules([TOY, drift, other], tmp_path)
+    assert {name: module.binary for name, module in found.items()} == {
+        name: name.encode() * 50 for name in ("toy", "drift", "toy-two")
+    }
+    assert set(made) == {"drift", "toy-two"}
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "stream", "other"])
-def test_a_damaged_entry_is_exported_again(tmp_path, exported, damage):
-    first = artifacts.graphs(TOY, tmp_path)
-    (entry,) = tmp_path.glob("toy.compute.*.onnx.gz")
+def test_a_damaged_entry_is_compiled_again(tmp_path, made, damage):
+    first = artifacts.module(TOY, tmp_path)
+    (entry,) = tmp_path.glob("toy.*.module.gz")
     content = entry.read_bytes()
     damages = {
         "empty": b"",
@@ -85,39 +93,40 @@ def test_a_damaged_entry_is_exported_again(tmp_path, exported, damage):
         "other": b"<html>",
     }
     entry.write_bytes(damages[damage])
-    assert artifacts.graphs(TOY, tmp_path) == first
-    assert len(exported) == 2
+    assert artifacts.module(TOY, tmp_path) == first
+    assert len(made) == 2
     assert entry.read_bytes() == content
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_the_folder_is_the_one_that_was_asked_for(tmp_path, exported, monkeypatch):
+def test_the_folder_is_the_one_that_was_asked_for(tmp_path, made, monkeypatch):
     monkeypatch.setenv("BNVIZ_CACHE", str(tmp_path / "by-variable"))
-    artifacts.graphs(TOY)
+    artifacts.module(TOY)
     assert list((tmp_path / "by-variable").glob("toy.*.gz"))
-    artifacts.graphs(TOY, tmp_path / "by" / "argument")
+    artifacts.module(TOY, tmp_path / "by" / "argument")
     assert list((tmp_path / "by" / "argument").glob("toy.*.gz"))
     monkeypatch.delenv("BNVIZ_CACHE")
     assert artifacts._folder(None) == Path(__file__).parent.parent / ".bnviz-cache"
 
 
-def test_two_processes_at_once_export_once(tmp_path):
+def test_two_processes_at_once_compile_once(tmp_path):
     """As under pytest-xdist: the second waits and reads."""
     code = (
         "import sys, time; from pathlib import Path\n"
         "from bnviz import explorers\n"
         "from bnviz.compile import artifacts\n"
-        "def fake(explorer, graph):\n"
+        "from bnviz.compile.module import Module\n"
+        "def fake(explorer):\n"
         "    with Path(sys.argv[1], 'log').open('a') as log: log.write('x')\n"
         "    time.sleep(1)\n"
-        "    return b'graph'\n"
-        "artifacts.export_graph = fake\n"
-        "print(artifacts.graphs(explorers.get('scale-shift'), sys.argv[1]))"
+        "    return Module(b'wasm', {}, [])\n"
+        "artifacts.compile_figure = fake\n"
+        "print(artifacts.module(explorers.get('scale-shift'), sys.argv[1]).binary)"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     said = [process.communicate()[0] for process in running]
-    assert all(s.splitlines()[-1] == "{'compute': b'graph'}" for s in said)
+    assert all(s.splitlines()[-1] == "b'wasm'" for s in said)
     assert (tmp_path / "log").read_text() == "x"
 
 
@@ -152,7 +161,8 @@ def test_controls_and_versions_change_the_key(monkeypatch):
         ("explorers/drift.py", True),
         ("maths/nets.py", True),
         ("maths/prng.py", True),
-        ("compile/export.py", True),
+        ("compile/lower.py", True),
+        ("compile/build.py", True),
         ("figure/controls.py", True),
         ("templates/drift.py", False),
         ("figure/theme.py", False),
@@ -210,23 +220,37 @@ def test_a_damaged_first_drawing_is_made_again(tmp_path):
     assert artifacts.first_drawing(explorer, tmp_path) == made
 
 
-# --- the real exporter ---------------------------------------------------------------------------
+# --- the real compiler ---------------------------------------------------------------------------
 
 
-def test_a_graph_exported_by_another_process_computes(tmp_path):
-    explorer = explorers.get("scale-shift")
-    path = tmp_path / "graph.onnx.gz"
-    artifacts._export(explorer, "compute", path, alone=False)
-    session = ort.InferenceSession(artifacts._read(path), providers=["CPUExecutionProvider"])
-    controls = np.array(list(explorer.numbers({}).values()), dtype=np.float32)
-    names = [o.name for o in session.get_outputs()]
-    outputs = dict(zip(names, session.run(None, {"controls": controls}), strict=True))
-    np.testing.assert_allclose(outputs["after_mean"], explorer.outputs()["after_mean"], atol=1e-6)
+@pytest.fixture
+def helper():
+    helper = artifacts._Helper()
+    yield helper
+    helper.close()
 
 
-@pytest.mark.parametrize("alone", [True, False])
-def test_an_export_that_fails_says_which_and_why_and_leaves_nothing(tmp_path, alone):
-    broken = dataclasses.replace(TOY, compute=measures.accuracy)  # takes other arguments
-    with pytest.raises(RuntimeError, match=r"cannot export compute of toy(.|\n)*keyword argument"):
-        artifacts._export(broken, "compute", tmp_path / "graph.onnx.gz", alone)
+def test_a_module_compiled_by_another_process_computes(tmp_path, helper):
+    explorer, path = explorers.get("scale-shift"), tmp_path / "scale-shift.module.gz"
+    artifacts._compile(explorer, path, helper)
+    instance = Instance(Module.unpacked(artifacts._read(path)))
+    controls = torch.tensor(list(explorer.numbers({}).values()))
+    found = instance("compute", controls=controls)["after_mean"]
+    torch.testing.assert_close(found, explorer.outputs()["after_mean"], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_a_figure_that_cannot_be_compiled_says_why_and_leaves_nothing(tmp_path, helper, elsewhere):
+    broken = dataclasses.replace(
+        explorers.get("scale-shift"), name="toy", compute=measures.accuracy
+    )  # takes other arguments
+    with pytest.raises(RuntimeError, match=r"cannot compile toy(.|\n)*keyword argument"):
+        artifacts._compile(broken, tmp_path / "toy.module.gz", helper if elsewhere else None)
     assert [p.suffix for p in tmp_path.iterdir()] == [".lock"]
+
+
+def test_a_helper_that_is_killed_is_no_riddle(tmp_path, helper):
+    helper.process.kill()
+    helper.process.wait()
+    with pytest.raises(RuntimeError, match="cannot compile epsilon: the helper ended"):
+        artifacts._compile(explorers.get("epsilon"), tmp_path / "epsilon.module.gz", helper)

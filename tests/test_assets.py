@@ -51,7 +51,6 @@ def test_page_and_posters_draw_with_the_plotly_that_python_carries(folder: str):
 
 def test_the_packages_are_there():
     folder = assets.node_modules()
-    assert (folder / "onnxruntime-web" / "dist" / "ort.wasm.min.mjs").is_file()
     assert (folder / "plotly.js-cartesian-dist-min" / "plotly-cartesian.min.js").is_file()
     assert (folder / "mathjax" / "es5" / "startup.js").is_file()
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from bnviz import explorers
 from bnviz.compile.build import BuildError, compiled
+from bnviz.compile.figure import compile_functions
 from bnviz.compile.instance import Instance
 from bnviz.compile.lower import Unsupported
-from bnviz.compile.module import source
 from bnviz.compile.trace import Function, function_names, function_of
 from tests.fuzzing import examples
 
@@ -20,8 +20,7 @@ Run = Callable[..., dict[str, torch.Tensor]]
 
 
 def module(*functions: Function, batch: int = 32) -> Instance:
-    made = source(list(functions), batch)
-    return Instance(made, compiled(made.code))
+    return Instance(compile_functions(functions, (2, batch)))
 
 
 def both(call: Run, **arguments: torch.Tensor) -> tuple[dict, dict]:

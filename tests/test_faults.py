@@ -7,7 +7,7 @@ import pytest
 from bnviz import explorers
 from tests import faults
 from tests.drawn import assert_drawn
-from tests.faults import FILES, NAME, PAGE, visiting
+from tests.faults import FILES, FILES_OF_A_TRAINING, NAME, PAGE, Visit, visiting
 from tests.reader import reading
 from tests.twin import first_outputs
 
@@ -34,19 +34,28 @@ def works(figure, gamma: float = 2.0) -> None:
     assert figure.note == ""
 
 
+def steps(visit: Visit) -> None:
+    """The training takes a step."""
+    visit.state("live")
+    visit.seen.press("step")
+    visit.seen.wait_for("Number(node.dataset.step) >= 1")
+    assert visit.seen.note == ""
+
+
 def said(**values) -> str:
     """What the readout says of these values."""
     explorer = explorers.get(NAME)
     return explorer.say(explorer.numbers(values), first_outputs(explorer, values))
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", [*FILES, *FILES_OF_A_TRAINING])
 def test_a_spoilt_file_is_said_and_trying_again_works(browser, book_url, file):
     ways = [faults.missing, faults.refused, faults.cut, faults.noise]
-    if file in ("wasm", "graph"):
+    if file in ("module", "numbers"):
         ways.append(faults.flipped)
-    first = list(FILES).index(file) % len(ways)
-    with visiting(browser, book_url) as visit:
+    first = [*FILES, *FILES_OF_A_TRAINING].index(file) % len(ways)
+    training = file in FILES_OF_A_TRAINING
+    with visiting(browser, book_url, training=training) as visit:
         visit.spoil(file)
         for number, visit.fault in enumerate([*ways[first:], *ways[:first]]):
             visit.try_again() if number else visit.look()
@@ -55,7 +64,7 @@ def test_a_spoilt_file_is_said_and_trying_again_works(browser, book_url, file):
             assert not re.search(r"undefined|null|object|Error|\[", note), note
         visit.fault = None
         visit.seen.press("retry")
-        works(visit.seen)
+        steps(visit) if training else works(visit.seen)
 
 
 def test_a_page_without_its_own_scripts_says_what_it_needs(browser, book_url):
@@ -68,7 +77,7 @@ def test_a_page_without_its_own_scripts_says_what_it_needs(browser, book_url):
 
 def test_after_a_failure_moving_a_control_tries_again(browser, book_url):
     with visiting(browser, book_url) as visit:
-        visit.spoil("graph")
+        visit.spoil("module")
         visit.fault = faults.missing
         visit.look()
         visit.fails()
@@ -81,7 +90,7 @@ def test_after_a_failure_moving_a_control_tries_again(browser, book_url):
 def test_a_slow_network_shows_its_progress_and_forgets_no_control(browser, book_url):
     held = []
     with visiting(browser, book_url) as visit:
-        visit.spoil("wasm")
+        visit.spoil("module")
         visit.fault = held.append
         figure = visit.look()
         visit.state("loading")
@@ -101,6 +110,10 @@ def test_a_slow_network_shows_its_progress_and_forgets_no_control(browser, book_
 
 BLOCKED = {
     "wasm by its absence": ("delete globalThis.WebAssembly;", "WebAssembly is blocked"),
+    "wasm without SIMD": (
+        "WebAssembly.validate = () => false;",
+        "has no SIMD; use a newer browser",
+    ),
     "workers by their absence": ("delete window.Worker;", "worker could not be started"),
     "workers by an exception": (
         "window.Worker = class { constructor() { throw new Error('workers are forbidden'); } };",
@@ -116,26 +129,22 @@ HEADERS = {
 @pytest.mark.parametrize("what", [*BLOCKED, *HEADERS])
 def test_what_the_browser_blocks_is_said(browser, book_url, what):
     script, reason = BLOCKED.get(what, ("", ""))
+    training = what.startswith("workers")
 
     def answer(route):
-        headers = {}
-        if what in HEADERS:
-            headers["content-security-policy"] = HEADERS[what][0]
+        headers = {"content-security-policy": HEADERS[what][0]} if what in HEADERS else {}
         response = route.fetch()
-        body = response.text()
-        if "worker.js" in route.request.url:  # init scripts do not reach it
-            body = script + body
-        route.fulfill(response=response, body=body, headers={**response.headers, **headers})
+        route.fulfill(response=response, headers={**response.headers, **headers})
 
-    with visiting(browser, book_url, init=script) as visit:
-        visit.context.route(re.compile(r"(worker\.js|steps\.html)(\?|$)"), answer)
+    with visiting(browser, book_url, init=script, training=training) as visit:
+        visit.context.route(re.compile(r"\.html(\?|$)"), answer)
         visit.look()
         assert (reason or HEADERS[what][1]) in visit.fails()
         visit.context.unroute_all()
         visit.page.reload()
         visit.look()
         if what in HEADERS:
-            works(visit.seen)
+            steps(visit) if training else works(visit.seen)
 
 
 def test_offline_what_was_loaded_works_and_the_rest_comes_with_the_network(browser, book_url):
@@ -226,18 +235,23 @@ def test_a_hidden_tab_trains_no_further_and_goes_on_when_it_is_shown(browser, bo
 
 
 def test_a_killed_worker_is_noticed_and_replaced(browser, book_url):
-    with visiting(browser, book_url, init=KEEP_WORKERS + HURRY) as visit:
-        figure = visit.look()
-        works(figure)
+    with visiting(browser, book_url, init=KEEP_WORKERS + HURRY, training=True) as visit:
+        visit.look()
+        steps(visit)
         visit.page.evaluate("window.hurried = true")
         visit.page.evaluate(KILL)
-        figure.root.locator("[name=gamma]").fill("-1")
+        visit.seen.press("step")
         assert "does not answer" in visit.fails()
         visit.page.evaluate("window.hurried = false")
-        figure.press("retry")
-        figure.wait_for("node.dataset.state === 'live'")
-        assert_drawn(figure, explorers.get(NAME), {"gamma": -1.0})
+        visit.seen.press("retry")
+        steps(visit)
         assert visit.page.evaluate("window.workers.length") == 2
+
+
+def test_a_figure_without_a_training_needs_no_worker(browser, book_url):
+    with visiting(browser, book_url, init=KEEP_WORKERS) as visit:
+        works(visit.look())
+        assert visit.page.evaluate("window.workers.length") == 0
 
 
 def test_a_worker_killed_in_training_loses_the_run_and_says_so(browser, book_url):
@@ -264,8 +278,8 @@ def test_a_worker_killed_in_training_loses_the_run_and_says_so(browser, book_url
 
 def test_a_worker_that_waits_for_a_slow_network_is_not_given_up(browser, book_url):
     held = []
-    with visiting(browser, book_url, init=HURRY) as visit:
-        visit.spoil("graph")
+    with visiting(browser, book_url, init=HURRY, training=True) as visit:
+        visit.spoil("numbers")
         visit.fault = held.append
         visit.look()
         visit.state("loading")
@@ -273,4 +287,4 @@ def test_a_worker_that_waits_for_a_slow_network_is_not_given_up(browser, book_ur
         visit.page.wait_for_timeout(5000)
         visit.state("loading")
         held[0].continue_()
-        works(visit.seen)
+        steps(visit)

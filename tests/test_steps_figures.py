@@ -148,7 +148,7 @@ NOISY = [(10.0**s, 10.0**o) for s in (-8, -5, -4, -3.5, -3, -1, 1) for o in (-2,
 
 
 @pytest.mark.parametrize("eps", [1e-12, 1e-5, 0.1])
-def test_rounding_is_the_same_in_onnxruntime(eps):
+def test_rounding_is_the_same_when_compiled(eps):
     """Also where nothing but rounding is left; only last bits of what is derived may differ."""
     for std, offset in NOISY:
         values = {"std": std, "eps": eps, "offset": offset}

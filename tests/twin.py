@@ -1,4 +1,4 @@
-"""A figure's functions twice, in PyTorch and exported in onnxruntime, and how far they may differ.
+"""A figure's functions twice, in PyTorch and compiled, and how far they may differ.
 
 Outputs agree when |a - b| <= 1e-5 + 1e-5 * (largest magnitude in the tensor); NaN and infinities
 stand in the same places. What counts samples may differ by two of them, because a value within
@@ -20,15 +20,16 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 import numpy as np
-import onnxruntime as ort
 import torch
 
 from bnviz import explorers
 from bnviz.compile import artifacts
+from bnviz.compile.instance import Instance
 from bnviz.compile.trace import layout_of
 from bnviz.figure import drawing
 from bnviz.figure.controls import Choice, Slider
 from bnviz.figure.explorer import Counted, Explorer, Simulation
+from bnviz.maths.functional import State
 from bnviz.maths.prng import Shuffler
 from tests.described import value_at
 
@@ -37,32 +38,24 @@ CORNERS = 48
 
 
 class Twin:
-    """One figure in onnxruntime, with the interface of the original.
+    """One figure as a page computes it, with the interface of the original.
 
     Attributes:
         original: the Explorer.
-        sessions: graph name -> onnxruntime session.
+        instance: its compiled functions.
     """
 
     def __init__(self, name: str):
         self.original = explorers.get(name)
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        self.sessions = {
-            graph: ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-            for graph, model in artifacts.graphs(self.original).items()
-        }
+        self.instance = Instance(artifacts.module(self.original))
 
-    def run(self, graph: str, values: dict | None, **inputs) -> dict[str, np.ndarray]:
-        """The outputs of one graph by name, for control values (None: it has no controls)."""
-        session = self.sessions[graph]
+    def run(self, function: str, values: dict | None, **inputs) -> dict[str, np.ndarray]:
+        """The outputs of one function by name, for control values (None: it has no controls)."""
         if values is not None:
             numbers = self.original.numbers(values).values()
             inputs["controls"] = np.array(list(numbers), dtype=np.float32)
-        used = {i.name for i in session.get_inputs()}
-        outputs = session.run(None, {k: v for k, v in inputs.items() if k in used})
-        return dict(zip((o.name for o in session.get_outputs()), outputs, strict=True))
+        given = {k: torch.as_tensor(v) for k, v in inputs.items()}
+        return {k: v.numpy() for k, v in self.instance(function, **given).items()}
 
 
 @cache
@@ -88,9 +81,15 @@ def first_outputs(explorer: Explorer, values: dict) -> dict[str, torch.Tensor]:
     controls = explorer.tensors(values)
     with torch.no_grad():
         state = explorer.initial(torch.tensor(0.0), **controls)
-        rows = Shuffler(explorer.rows, 0).take(round(float(controls["batch"])))
-        _, outputs = explorer.step(state, rows, **controls)
-        return outputs | (explorer.observe(state, **controls) if explorer.observe else {})
+    return outputs_of(explorer, state, controls)
+
+
+def outputs_of(simulation: Simulation, state: State, controls: dict) -> State:
+    """What the first minibatch shows of a state, and `observe`."""
+    rows = Shuffler(simulation.rows, 0).take(round(float(controls["batch"])))
+    with torch.no_grad():
+        _, outputs = simulation.step(state, rows, **controls)
+        return outputs | (simulation.observe(state, **controls) if simulation.observe else {})
 
 
 def grid(explorer: Explorer) -> Iterator[dict]:

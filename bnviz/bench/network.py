@@ -2,15 +2,13 @@
 
 import itertools
 from functools import cache
-from typing import Any
 
-import numpy as np
-import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from bnviz.compile.export import export
+from bnviz.compile.figure import compile_figure
+from bnviz.compile.module import Module
 from bnviz.figure.controls import Slider
 from bnviz.figure.explorer import Simulation
 from bnviz.maths.data import digits
@@ -18,7 +16,7 @@ from bnviz.maths.functional import State, descend
 from bnviz.maths.nets import MLP, initialise
 from bnviz.maths.prng import Shuffler
 
-__all__ = ["LR", "SEED", "Eager", "Native", "graphs", "kernels", "mlp"]
+__all__ = ["LR", "SEED", "Eager", "kernels", "mlp", "module"]
 
 LR, SEED = 0.1, 0
 _INPUTS, _CLASSES = 64, 10
@@ -60,9 +58,9 @@ def mlp(depth: int, width: int) -> Simulation:
 
 
 @cache
-def graphs(depth: int, width: int) -> dict[str, bytes]:
-    """Its graphs, as the page gets them."""
-    return export(mlp(depth, width))
+def module(depth: int, width: int) -> Module:
+    """It as the page gets it."""
+    return compile_figure(mlp(depth, width))
 
 
 def _start(depth: int, width: int) -> State:
@@ -107,31 +105,3 @@ class Eager:
             loss.backward()
             self.optimizer.step()
         return float(loss.detach())
-
-
-class Native:
-    """The page's graph in onnxruntime on this machine instead of in the browser."""
-
-    def __init__(self, depth: int, width: int, batch: int):
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        self.session = ort.InferenceSession(
-            graphs(depth, width)["step"], options, providers=["CPUExecutionProvider"]
-        )
-        start = _start(depth, width)
-        self.state = torch.cat([value.reshape(-1) for value in start.values()]).numpy()
-        self.rows, self.batch = Shuffler(len(digits().x_train), SEED), batch
-
-    def steps(self, count: int) -> float:
-        """So many steps; the loss of the last."""
-        controls = np.array([LR, self.batch], np.float32)
-        names = [i.name for i in self.session.get_inputs()]
-        loss: Any = np.nan
-        for _ in range(count):
-            rows = self.rows.take(self.batch).numpy()
-            given = {"state": self.state, "rows": rows, "controls": controls}
-            self.state, loss = self.session.run(
-                ["next_state", "loss"], {k: v for k, v in given.items() if k in names}
-            )
-        return float(loss)

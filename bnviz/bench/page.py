@@ -59,7 +59,7 @@ def slider_rows() -> Iterator[Row]:
         for name, path in figure_pages().items():
             with opened(browser, url + path, name) as (page, node):
                 ours, theirs = _drags(page, node, _slider(explorers.get(name)))
-                computing = _computing(page, explorers.get(name))
+                computing = _computing(page, node, explorers.get(name))
                 empty = page.evaluate("count => bench.empty(count)", _MOVES)
             all_times[name] = ours
             more = {"95th percentile": percentile(ours, 95), "of it computing": computing}
@@ -84,15 +84,14 @@ def _drags(page: Page, node: ElementHandle, slider: str) -> tuple[tuple[float, .
     return tuple(sides[0]), tuple(sides[1])
 
 
-def _computing(page: Page, explorer: Explorer) -> float:
-    """Milliseconds that the worker takes for one picture, the median of several."""
+def _computing(page: Page, node: ElementHandle, explorer: Explorer) -> float:
+    """Milliseconds that it takes to compute one picture, the median of several."""
     numbers = explorer.numbers({})
-    details = {"figure": explorer.name, "controls": list(numbers.values())}
+    asked = {"figure": explorer.name, "controls": list(numbers.values())}
     if isinstance(explorer, Simulation):
-        details["batch"] = numbers["batch"]
-    op = "look" if isinstance(explorer, Simulation) else "compute"
-    code = "([op, details, count]) => bench.computing(op, details, count)"
-    return statistics.median(page.evaluate(code, [op, details, _MOVES]))
+        asked["batch"] = numbers["batch"]
+    code = "([node, asked, count]) => bench.computing(node, asked, count)"
+    return statistics.median(page.evaluate(code, [node, asked, _MOVES]))
 
 
 def _slider(explorer: Explorer) -> str:

@@ -1,11 +1,11 @@
 // @ts-check
 /**
- * Two ways to train the same network in a browser: the page's own, and TensorFlow.js.
+ * Ways to train the same network in a browser: the page's own, the one it had before, TensorFlow.js.
  *
  * Both give {rate: steps per second, loss: of the last step}.
  */
 import { Shuffler } from "./page/prng.js";
-import { ask, loadRuntime } from "./page/runtime.js";
+import { ask } from "./page/runtime.js";
 
 /** TensorFlow.js, from its own scripts. @type {any} */
 const tf = /** @type {any} */ (globalThis).tf;
@@ -17,26 +17,21 @@ async function timed(steps, work) {
   return { rate: (1000 * steps) / (performance.now() - began), loss };
 }
 
-/** @param {Record<string, string>} urls */
-export function runtime(urls) {
-  return loadRuntime(urls, () => {});
-}
-
 /** The network as the page trains it: in the worker, asked frame by frame. */
 export class Page {
   /**
-   * @param {{figure: string, graphs: Record<string, string>, lr: number, seed: number, rows: number,
+   * @param {{figure: string, module: object, base: string, lr: number, seed: number, rows: number,
    *   batch: number}} about
    */
-  constructor({ figure, graphs, lr, seed, rows, batch }) {
+  constructor({ figure, module, base, lr, seed, rows, batch }) {
     this.about = { figure, controls: [lr, batch], batch };
     this.seed = seed;
     this.rows = rows;
-    this.graphs = graphs;
+    this.module = { module, base };
   }
 
   async start() {
-    await ask("load", { figure: this.about.figure, graphs: this.graphs });
+    await ask("load", { figure: this.about.figure, ...this.module });
     await ask("start", { ...this.about, seed: this.seed, rows: this.rows });
   }
 
@@ -49,6 +44,56 @@ export class Page {
         const records = await ask("advance", asked);
         left -= records.length;
         loss = records[records.length - 1].outputs.loss.data[0];
+      }
+      return loss;
+    });
+  }
+}
+
+/** The network in onnxruntime-web, which the page stood on before; its graphs are those of that time. */
+export class Onnx {
+  /**
+   * @param {{initial: string, step: string, home: string, lr: number, seed: number, rows: number,
+   *   batch: number}} about addresses of the graphs and of onnxruntime-web
+   */
+  constructor({ initial, step, home, lr, seed, rows, batch }) {
+    Object.assign(this, { initial, step, home, seed, batch });
+    this.controls = [lr, batch];
+    this.shuffler = new Shuffler(rows, seed);
+  }
+
+  async start() {
+    const me = /** @type {any} */ (this);
+    const ort = (me.ort = await import(`${me.home}ort.wasm.min.mjs`));
+    ort.env.wasm.numThreads = 1;
+    ort.env.wasm.wasmPaths = me.home;
+    const [initial, step] = await Promise.all(
+      [me.initial, me.step].map((url) => ort.InferenceSession.create(url)),
+    );
+    me.session = step;
+    const controls = new ort.Tensor("float32", Float32Array.from(this.controls), [2]);
+    const seed = new ort.Tensor("float32", Float32Array.of(me.seed), [1]);
+    const given = Object.fromEntries(
+      Object.entries({ seed, controls }).filter(([name]) => initial.inputNames.includes(name)),
+    );
+    me.state = (await initial.run(given)).next_state;
+    me.given = { controls };
+  }
+
+  /** @param {number} steps */
+  run(steps) {
+    const me = /** @type {any} */ (this);
+    return timed(steps, async () => {
+      let loss = NaN;
+      for (let k = 0; k < steps; k++) {
+        const rows = BigInt64Array.from(this.shuffler.take(me.batch), BigInt);
+        const found = await me.session.run({
+          ...me.given,
+          state: me.state,
+          rows: new me.ort.Tensor("int64", rows, [rows.length]),
+        });
+        me.state = found.next_state;
+        loss = found.loss.data[0];
       }
       return loss;
     });

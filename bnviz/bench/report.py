@@ -177,8 +177,8 @@ def _how(result: dict) -> str:
     """Machine, date and command of a result, as HTML."""
     machine = result["machine"]
     return (
-        f"{machine['processor']}, {machine['cores']} cores, PyTorch {machine['torch']}, "
-        f"onnxruntime {machine['onnxruntime']}; {result['date']}. "
+        f"{machine['processor']}, {machine['cores']} cores, PyTorch {machine['torch']}; "
+        f"{result['date']}. "
         f"Recompute: <code>python -m bnviz.bench {result['group']}</code>"
     )
 

@@ -13,7 +13,7 @@ from bnviz.bench.rows import Row
 __all__ = ["FOLDER", "load", "machine", "save"]
 
 FOLDER = Path(__file__).parent / "results"
-_PACKAGES = ("torch", "numpy", "onnxruntime", "plotly")
+_PACKAGES = ("torch", "numpy", "ziglang", "plotly")
 
 
 def load(group: str, folder: str | Path = FOLDER) -> dict[str, Any]:

@@ -1,5 +1,6 @@
-"""Training steps a second: the page against TensorFlow.js, eager PyTorch and native onnxruntime."""
+"""Training steps a second: the page against what it stood on before, TensorFlow.js and PyTorch."""
 
+import gzip
 import json
 import math
 import tempfile
@@ -15,7 +16,7 @@ from playwright.sync_api import Page, sync_playwright
 from bnviz.bench import network
 from bnviz.bench.rows import Row, in_turns
 from bnviz.maths.data import digits
-from bnviz.site.files import write_libraries, write_scripts
+from bnviz.site.files import write_modules, write_scripts
 from bnviz.tools import assets
 from bnviz.tools.browser import launch
 from bnviz.tools.serve import serving
@@ -24,6 +25,12 @@ __all__ = ["growth_rows", "step_rows"]
 
 DEPTH, WIDTH = 5, 64
 BATCHES = (4, 32, 256)
+# ratios of rates that the page shall reach, at least
+_TARGETS = {
+    4: {"onnxruntime-web": 8},
+    32: {"onnxruntime-web": 3, "TensorFlow.js (wasm)": 25, "PyTorch, eager": 4},
+    256: {"onnxruntime-web": 2, "PyTorch, eager": 1},
+}
 GROWTH = {"width": (16, 64, 256), "depth": (2, 5, 10, 20), "batch": (4, 16, 64, 256)}
 _SECONDS = 0.4  # of one measurement
 _HERE = Path(__file__).parent
@@ -33,6 +40,7 @@ _TENSORFLOW = {
     "tfjs-backend-wasm": "tf-backend-wasm.min.js",
     "tfjs-layers": "tf-layers.min.js",
 }
+_ONNXRUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 _SCRIPTS = "".join(f'<script src="{name}"></script>' for name in _TENSORFLOW.values())
 _PAGE = f"""<!doctype html><meta charset="utf-8"><title>race</title>{_SCRIPTS}
 <script type="module">import * as race from "./race.js"; window.race = race;</script>"""
@@ -47,11 +55,9 @@ class _Track:
     def ours(self, depth: int, width: int, batch: int) -> "Side":
         """The network as the book's pages train it."""
         name = network.mlp(depth, width).name
-        urls = {}
-        for graph, model in network.graphs(depth, width).items():
-            (self.folder / f"{name}.{graph}.onnx").write_bytes(model)
-            urls[graph] = f"{self.page.url}{name}.{graph}.onnx"
-        about = {"figure": name, "graphs": urls, "rows": len(digits().x_train)}
+        described = write_modules(self.folder, {name: network.module(depth, width)})[name]
+        own = {"figure": name, "module": described, "base": self.page.url}
+        about = own | {"rows": len(digits().x_train)}
         return self._side("Page", f"page {name} {batch}", about | self._common(batch))
 
     def tensorflow(self, depth: int, width: int, batch: int) -> "Side":
@@ -65,6 +71,15 @@ class _Track:
         }
         name = f"tensorflow {depth} {width} {batch}"
         return self._side("TensorFlow", name, about | self._common(batch))
+
+    def onnxruntime(self, batch: int) -> "Side":
+        """The same network in onnxruntime-web; its graphs are there for one size only."""
+        about: dict = {"rows": len(digits().x_train), "home": f"{self.page.url}onnxruntime/"}
+        for graph in ("initial", "step"):
+            packed = _HERE / "peer" / f"mlp-{DEPTH}-x-{WIDTH}.{graph}.onnx.gz"
+            (self.folder / f"{graph}.onnx").write_bytes(gzip.decompress(packed.read_bytes()))
+            about[graph] = f"{self.page.url}{graph}.onnx"
+        return self._side("Onnx", f"onnxruntime {batch}", about | self._common(batch))
 
     def _common(self, batch: int) -> dict:
         return {"lr": network.LR, "seed": network.SEED, "batch": batch}
@@ -90,7 +105,7 @@ class Side:
         self.count = 8
 
     @classmethod
-    def of(cls, trainer: network.Eager | network.Native) -> "Side":
+    def of(cls, trainer: network.Eager) -> "Side":
         """In this process, measured by its clock."""
 
         def run(steps: int) -> dict[str, float]:
@@ -109,13 +124,15 @@ class Side:
 
 @contextmanager
 def _track() -> Iterator[_Track]:
-    """Serve and open the page of the race, with both runtimes started."""
+    """Serve and open the page of the race, with TensorFlow.js started."""
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)
-        urls = write_libraries(folder / "libraries", assets.node_modules())
         scripts = folder / Path(write_scripts(folder)).name
         scripts.rename(folder / "page")
         peers = assets.node_modules(_HERE) / "@tensorflow"
+        (folder / "onnxruntime").mkdir()
+        for file in _ONNXRUNTIME:
+            copy(peers.parent / "onnxruntime-web" / "dist" / file, folder / "onnxruntime")
         for package, script in _TENSORFLOW.items():
             copy(peers / package / "dist" / script, folder)
         for binary in (peers / "tfjs-backend-wasm" / "dist").glob("*.wasm"):
@@ -126,8 +143,6 @@ def _track() -> Iterator[_Track]:
             page = browser.new_page()
             page.goto(address)
             page.wait_for_function("() => window.race")
-            own = {k: f"{address}libraries/{v.removeprefix('../')}" for k, v in urls.items()}
-            page.evaluate("urls => race.runtime(urls)", own)
             page.evaluate(
                 """async address => {
                     tf.wasm.setWasmPaths(address);
@@ -149,10 +164,10 @@ def step_rows() -> Iterator[Row]:
             peers = {
                 "TensorFlow.js (wasm)": here.tensorflow(*size),
                 "PyTorch, eager": Side.of(network.Eager(*size)),
-                "onnxruntime, native": Side.of(network.Native(*size)),
+                "onnxruntime-web": here.onnxruntime(batch),
             }
             _same_losses({"page": ours} | peers)
-            targets = {"TensorFlow.js (wasm)": 4, "PyTorch, eager": 1} if batch == 32 else {}
+            targets = _TARGETS[batch]
             for name, peer in peers.items():
                 rates = in_turns(ours.rate, peer.rate)
                 what = f"{DEPTH} x {WIDTH} units, batch size {batch}"

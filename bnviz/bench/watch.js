@@ -103,15 +103,22 @@
     },
 
     /**
-     * Milliseconds from the question to the answer of the worker, without any drawing.
-     * @param {string} op @param {object} details @param {number} count
+     * Milliseconds of computing for one picture, without any drawing: of a training, from the question
+     * to the answer of its worker.
+     * @param {HTMLElement} node @param {object} asked figure, controls, and of a training its batch
+     * @param {number} count
      */
-    async computing(op, details, count) {
+    async computing(node, asked, count) {
+      const spec = await (await fetch(/** @type {string} */ (node.dataset.spec))).json();
+      const address = (/** @type {string} */ path) => new URL(path, new URL(node.dataset.spec ?? "", location.href)).href;
       const { ask } = await own("runtime.js");
+      const { Compiled } = await own("compiled.js");
+      const here = spec.kind === "explorer" && (await Compiled.load(spec.module, address, 0));
       const times = [];
       for (let k = 0; k < count; k++) {
         const began = performance.now();
-        await ask(op, details);
+        if (here) here.run("compute", asked);
+        else await ask("look", asked);
         times.push(performance.now() - began);
       }
       return times;

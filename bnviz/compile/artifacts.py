@@ -1,6 +1,6 @@
-"""Graphs and first drawings, in a cache by content: a figure that has not changed costs nothing.
+"""Modules and first drawings, in a cache by content: a figure that has not changed costs nothing.
 
-An entry is one gzipped file, `drift.step.<key>.onnx.gz` or `drift.first.<key>.json.gz`. Its key is
+An entry is one gzipped file, `drift.<key>.module.gz` or `drift.first.<key>.json.gz`. Its key is
 a hash of all that it depends on; gzip's own checksum tells a damaged file, which is made again.
 """
 
@@ -13,60 +13,57 @@ import importlib.metadata
 import json
 import os
 import pickle
+import queue
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import traceback
 import zlib
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from bnviz.compile import sources
-from bnviz.compile.export import export_graph, graph_names
+from bnviz.compile.figure import compile_figure
+from bnviz.compile.module import Module
 from bnviz.figure import drawing
 from bnviz.figure.explorer import Explorer
 
-__all__ = ["first_drawing", "graphs", "graphs_of", "key"]
+__all__ = ["first_drawing", "key", "module", "modules"]
 
-_TOOLS = ("torch", "onnx", "onnx-ir", "onnxscript", "onnxruntime", "scikit-learn")
-# No graph depends on these.
+_TOOLS = ("torch", "ziglang", "scikit-learn")
+_KERNELS = Path(__file__).with_name("kernels.c")
+# No module depends on these.
 _DRAWN = ("title", "caption", "figure", "bindings", "readout", "speeds", "seed")
-_Job = tuple[Explorer, str, Path]  # figure, graph, where it goes
-_ONE_AT_A_TIME = threading.Lock()  # the exporter is not safe in threads
 _FUNCTIONS = ("compute", "initial", "step", "observe")
+_ONE_AT_A_TIME = threading.Lock()  # tracing is not safe in threads
 
 
-def graphs(explorer: Explorer, folder: str | Path | None = None) -> dict[str, bytes]:
-    """Every graph that a page needs to run this figure, as ONNX bytes by name.
+def module(explorer: Explorer, folder: str | Path | None = None) -> Module:
+    """What a page needs to run this figure.
 
     Args:
         explorer: the figure.
         folder: of the cache; unless given, $BNVIZ_CACHE, else `.bnviz-cache` in the project.
 
     Raises:
-        RuntimeError: if an export fails, with what the exporter said, or its result does not stay.
+        RuntimeError: if it cannot be compiled, with the reason, or the result does not stay.
         ValueError: if the figure's functions stand in no source file.
     """
-    return graphs_of([explorer], folder)[explorer.name]
+    return modules([explorer], folder)[explorer.name]
 
 
-def graphs_of(
-    explorers: Iterable[Explorer], folder: str | Path | None = None
-) -> dict[str, dict[str, bytes]]:
-    """The graphs of several figures, by figure; what is missing is exported side by side."""
+def modules(explorers: Iterable[Explorer], folder: str | Path | None = None) -> dict[str, Module]:
+    """The modules of several figures, by figure; what is missing is compiled side by side."""
     explorers, folder = list(explorers), _folder(folder)
-    paths = {}
-    for e in explorers:
-        digest = key(e)
-        paths[e.name] = {g: folder / f"{e.name}.{g}.{digest}.onnx.gz" for g in graph_names(e)}
-    jobs = [(e, g, path) for e in explorers for g, path in paths[e.name].items()]
-    missing = [job for job in jobs if _read(job[2]) is None]
+    paths = {e.name: folder / f"{e.name}.{key(e)}.module.gz" for e in explorers}
+    missing = [(e, paths[e.name]) for e in explorers if _read(paths[e.name]) is None]
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
         _fill(missing)
-    return {name: {g: _made(path) for g, path in those.items()} for name, those in paths.items()}
+    return {name: Module.unpacked(_made(path)) for name, path in paths.items()}
 
 
 def first_drawing(explorer: Explorer, folder: str | Path | None = None) -> drawing.Drawing:
@@ -82,16 +79,16 @@ def first_drawing(explorer: Explorer, folder: str | Path | None = None) -> drawi
 
 
 def key(explorer: Explorer) -> str:
-    """Hash of what the graphs depend on: controls, source text, versions of the exporter's parts.
+    """Hash of what the module depends on: controls, source text, versions of the compiler's parts.
 
     Words and looks do not count, so that a new caption costs nothing. Source text is that of the
-    modules which hold the figure and its functions, of all they import from `bnviz`, and of
-    `bnviz.compile.export`. A file that a function reads is NOT seen.
+    modules which hold the figure and its functions, of all they import from `bnviz`, and of the
+    compiler. A file that a function reads is NOT seen.
     """
     data = {k: v for k, v in explorer.to_dict().items() if k not in _DRAWN}
     versions = {name: importlib.metadata.version(name) for name in _TOOLS}
-    texts = sources.closure(*_homes(explorer), "bnviz.compile.export")
-    return _digest(data, versions, texts)
+    texts = sources.closure(*_homes(explorer), "bnviz.compile.figure")
+    return _digest(data, versions, texts, _KERNELS.read_text(encoding="utf-8"))
 
 
 def _digest(*parts) -> str:
@@ -121,7 +118,7 @@ def _folder(folder: str | Path | None) -> Path:
 
 
 def _read(path: Path) -> bytes | None:
-    """The graph in a cache entry; None if there is none or it is damaged."""
+    """The content of a cache entry; None if there is none or it is damaged."""
     try:
         return gzip.decompress(path.read_bytes()) or None
     except (FileNotFoundError, EOFError, gzip.BadGzipFile, zlib.error):
@@ -129,17 +126,17 @@ def _read(path: Path) -> bytes | None:
 
 
 def _made(path: Path) -> bytes:
-    """The graph in an entry that has been written."""
-    graph = _read(path)
-    if graph is None:
+    """The content of an entry that has been written."""
+    content = _read(path)
+    if content is None:
         raise RuntimeError(f"{path} is gone or damaged: does something else clear this folder?")
-    return graph
+    return content
 
 
-def _write(path: Path, graph: bytes) -> None:
+def _write(path: Path, content: bytes) -> None:
     """Atomic: another process sees the whole entry or none."""
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        file.write(gzip.compress(graph, mtime=0))
+        file.write(gzip.compress(content, mtime=0))
     os.replace(file.name, path)
 
 
@@ -156,57 +153,106 @@ def _locked(path: Path):
         yield
 
 
-def _fill(missing: list[_Job]) -> None:
-    """Export side by side, the graph that takes longest first, and tell what is going on."""
-    names = list(dict.fromkeys(e.name for e, *_ in missing))
-    print(f"exporting {', '.join(names)} …", flush=True)
+def _fill(missing: list[tuple[Explorer, Path]]) -> None:
+    """Compile side by side, and tell what is going on."""
     start = time.monotonic()
-    alone = len(missing) == 1 or os.cpu_count() == 1
-    with ThreadPoolExecutor(max_workers=1 if alone else os.cpu_count()) as pool:
-        running = [(job[0].name, pool.submit(_export, *job, alone)) for job in missing]
+    print(f"compiling {', '.join(e.name for e, _ in missing)} …", flush=True)
+    many = 1 if len(missing) == 1 else os.cpu_count() or 1
+    idle: queue.SimpleQueue[_Helper | None] = queue.SimpleQueue()
+    helpers = [_Helper() for _ in range(many)] if many > 1 else []
+    for helper in helpers or [None]:
+        idle.put(helper)
+
+    def work(explorer: Explorer, path: Path) -> str:
+        helper = idle.get()
         try:
-            for name in names:
-                for future in (f for owner, f in running if owner == name):
-                    future.result()
-                print(f"exported {name}, {time.monotonic() - start:.0f} s", flush=True)
+            _compile(explorer, path, helper)
+        finally:
+            idle.put(helper)
+        return explorer.name
+
+    with ThreadPoolExecutor(max_workers=many) as pool:
+        try:
+            for done in as_completed([pool.submit(work, *job) for job in missing]):
+                print(f"compiled {done.result()}, {time.monotonic() - start:.0f} s", flush=True)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+        finally:
+            for helper in helpers:
+                helper.close()
 
 
-def _export(explorer: Explorer, graph: str, path: Path, alone: bool) -> None:
+def _compile(explorer: Explorer, path: Path, helper: "_Helper | None") -> None:
     with _locked(path):
         if _read(path) is not None:  # another process has been here
             return
         elsewhere = all(home.startswith("bnviz.") for home in _homes(explorer))
-        if alone or not elsewhere:
-            _export_here(explorer, graph, path)
+        if helper and elsewhere:
+            helper.compile(explorer, path)
         else:
-            _export_in_a_process(explorer, graph, path)
+            _compile_here(explorer, path)
 
 
-def _export_here(explorer: Explorer, graph: str, path: Path) -> None:
+def _compile_here(explorer: Explorer, path: Path) -> None:
     try:
         with _ONE_AT_A_TIME:
-            _write(path, export_graph(explorer, graph))
+            _write(path, compile_figure(explorer).packed())
     except Exception as error:
-        raise RuntimeError(f"cannot export {graph} of {explorer.name}: {error}") from error
+        raise RuntimeError(f"cannot compile {explorer.name}: {error}") from error
 
 
-def _export_in_a_process(explorer: Explorer, graph: str, path: Path) -> None:
-    """A Python of its own; unlike a multiprocessing pool it never runs the caller's script."""
-    paths = os.pathsep.join(p for p in sys.path if p)
-    done = subprocess.run(
-        [sys.executable, "-c", "from bnviz.compile.artifacts import _serve; _serve()"],
-        input=pickle.dumps((explorer, graph, path)),
-        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-    )
-    if done.returncode:
-        said = done.stderr.decode(errors="replace")
-        raise RuntimeError(f"cannot export {graph} of {explorer.name}:\n{said}")
+class _Helper:
+    """A Python of its own that compiles one figure after another.
+
+    Unlike a multiprocessing pool it never runs the caller's script.
+    """
+
+    def __init__(self):
+        paths = os.pathsep.join(p for p in sys.path if p)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", "from bnviz.compile.artifacts import _serve; _serve()"],
+            env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def compile(self, explorer: Explorer, path: Path) -> None:
+        """Raises RuntimeError as the helper said it, or when it has ended."""
+        asked, answers = self.process.stdin, self.process.stdout
+        assert asked is not None
+        assert answers is not None
+        try:
+            pickle.dump((explorer, path), asked)
+            asked.flush()
+            wrong = pickle.load(answers)
+        except (EOFError, BrokenPipeError) as error:
+            raise RuntimeError(
+                f"cannot compile {explorer.name}: the helper ended ({self.process.wait()}); is "
+                "there enough memory? Its own words are above"
+            ) from error
+        if wrong:
+            raise RuntimeError(wrong)
+
+    def close(self) -> None:
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe:
+                pipe.close()
+        self.process.wait()
 
 
 def _serve() -> None:
-    explorer, graph, path = pickle.load(sys.stdin.buffer)
-    _export_here(explorer, graph, path)
+    """Compile what comes in; say what went wrong, or None."""
+    answers, sys.stdout = sys.stdout.buffer, sys.stderr  # what a figure prints is no answer
+    while True:
+        try:
+            explorer, path = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        try:
+            _compile_here(explorer, path)
+            wrong = None
+        except Exception:
+            wrong = traceback.format_exc()
+        pickle.dump(wrong, answers)
+        answers.flush()

@@ -1,13 +1,13 @@
 """A compiled module run in Python, by wasmtime: what a page does, without a page."""
 
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 import wasmtime
 from torch import Tensor
 
-from bnviz.compile.module import Array, Source
+from bnviz.compile.module import Module
 from bnviz.compile.sizes import Size
 
 __all__ = ["Instance"]
@@ -19,46 +19,43 @@ class Instance:
     """The functions of a figure, in a memory of their own.
 
     Args:
-        source: where numbers go in and out, and the data that the functions stand on.
-        binary: the module that its C was compiled to.
+        module: what was compiled.
 
-    >>> from bnviz.compile.build import compiled
-    >>> from bnviz.compile.module import source
+    >>> from bnviz.compile.figure import compile_functions
     >>> from bnviz.compile.trace import Function
     >>> twice = Function("twice", lambda x: {"y": 2 * x}, {"x": torch.tensor([1.0, 2.0])})
-    >>> made = source([twice], 1)
-    >>> Instance(made, compiled(made.code))("twice", x=torch.tensor([3.0, 4.0]))
+    >>> Instance(compile_functions([twice], (1, 1)))("twice", x=torch.tensor([3.0, 4.0]))
     {'y': tensor([6., 8.])}
     """
 
-    def __init__(self, source: Source, binary: bytes):
+    def __init__(self, module: Module):
         engine = wasmtime.Engine()
-        self.store, self.source = wasmtime.Store(engine), source
-        instance = wasmtime.Instance(self.store, wasmtime.Module(engine, binary), [])
+        self.store, self.functions = wasmtime.Store(engine), module.about["functions"]
+        instance = wasmtime.Instance(self.store, wasmtime.Module(engine, module.binary), [])
         self.exports = instance.exports(self.store)
         self.memory = cast(wasmtime.Memory, self.exports["memory"])
         self.begin = cast(wasmtime.Global, self.exports["memory_begins"]).value(self.store)
-        for array, data in source.data:
-            self._write(array, data, 0)
+        for at, data in module.data:
+            self.memory.write(self.store, data, self.begin + at)
 
     def __call__(self, name: str, **given: Tensor) -> dict[str, Tensor]:
         """Outputs of a function for some inputs; the number of `rows` is the minibatch."""
         batch = len(given["rows"]) if "rows" in given else 0
-        for key, array in self.source.inputs[name].items():
+        for key, array in self.functions[name]["inputs"].items():
             self._write(array, given[key], batch)
         cast(wasmtime.Func, self.exports[name])(self.store, batch)
-        return {k: self._read(a, batch) for k, a in self.source.outputs[name].items()}
+        return {k: self._read(a, batch) for k, a in self.functions[name]["outputs"].items()}
 
-    def _write(self, array: Array, value: Tensor, batch: int) -> None:
+    def _write(self, array: dict[str, Any], value: Tensor, batch: int) -> None:
         at, _, dtype = self._where(array, batch)
         self.memory.write(self.store, value.numpy().astype(dtype).tobytes(), at)
 
-    def _read(self, array: Array, batch: int) -> Tensor:
+    def _read(self, array: dict[str, Any], batch: int) -> Tensor:
         at, shape, dtype = self._where(array, batch)
         size = int(np.prod(shape)) * dtype.itemsize
         raw = bytes(self.memory.read(self.store, at, at + size))
         return torch.from_numpy(np.frombuffer(raw, dtype).reshape(shape).copy())
 
-    def _where(self, array: Array, batch: int) -> tuple[int, tuple[int, ...], np.dtype]:
-        shape = tuple(Size(n).at(batch) for n in array.shape)
-        return self.begin + array.at, shape, np.dtype(_FORMAT[array.format])
+    def _where(self, array: dict[str, Any], batch: int) -> tuple[int, tuple[int, ...], np.dtype]:
+        shape = tuple(Size(tuple(n)).at(batch) for n in array["shape"])
+        return self.begin + array["at"], shape, np.dtype(_FORMAT[array["format"]])

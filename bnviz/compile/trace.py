@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
-from bnviz.compile.tidy import tidy
 from bnviz.figure.explorer import Explorer, Simulation
 from bnviz.maths.functional import State
 
@@ -160,7 +159,7 @@ def trace(function: Function) -> tuple[GraphModule, dict[str, Tensor]]:
                 f"{function.name} works for {_ODD} rows only: it compares their number with "
                 "another size, or turns it into a Python number; use operations on tensors instead"
             )
-    tidy(graph)
+    graph.graph.eliminate_dead_code()
     return graph, expected
 
 

@@ -41,7 +41,7 @@ def weights(seed: Tensor) -> list[Tensor]:
 
 
 def _exactly(number: float) -> Tensor:
-    """A float64 tensor: a number of Python's would reach the exported graph through float32."""
+    """A float64 tensor: beside float32, a number of Python's would become float32 as well."""
     return torch.tensor(number, dtype=torch.float64)
 
 

@@ -1,7 +1,7 @@
 """A small convolutional network from plain tensor operations, with BN per channel.
 
 `torch.nn.Conv2d` would do in a kernel. Written as two matrix products, the convolution and its
-gradient also export to ONNX, so that the page can train it.
+gradient can be compiled, too, so that the page can train it.
 """
 
 from collections.abc import Sequence

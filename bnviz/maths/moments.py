@@ -1,7 +1,7 @@
 """Mean and biased variance, and what is normalised with them: BN where it is a means to an end.
 
 `batchnorm` and `nets.BatchNorm` write the same out step by step, for those who want to see it. Here
-and there plain operations do it, so that they export to ONNX as they stand.
+and there plain operations do it, so that they can be compiled as they stand.
 """
 
 import torch

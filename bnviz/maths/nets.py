@@ -1,7 +1,7 @@
 """Networks of the book in PyTorch: BatchNorm from plain tensor ops, activations, an MLP.
 
 `torch.nn.BatchNorm1d` would do the same in a kernel. It is written out here because readers should
-see it, and because its training mode exports to ONNX without an error and with wrong numbers.
+see it, and because plain operations can be compiled for the page, with their gradients.
 """
 
 import itertools

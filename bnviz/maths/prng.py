@@ -1,11 +1,10 @@
 """Random numbers from pure arithmetic: one seed, one stream, in Python and in the page.
 
 A hash of (seed, stream, counter) replaces a generator with hidden state. The same few integer
-operations run in PyTorch, in an exported ONNX graph and in JavaScript (`page/prng.js`), so a seed
+operations run in PyTorch, in a compiled figure and in JavaScript (`page/prng.js`), so a seed
 gives the same initial weights and the same minibatches wherever a figure lives.
 
-All integers stay below 2**63, so nothing overflows an int64. Division would not do for the shifts:
-its ONNX form goes through float32 and loses bits.
+All integers stay below 2**63, so nothing overflows an int64.
 
 A seed is a whole number in [0, 2**32 - 2]. Where it is a tensor its VALUE is not checked, because a
 traced one has none. All functions raise TypeError for an argument of another type, and ValueError

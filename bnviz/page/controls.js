@@ -186,7 +186,7 @@ export class Controls {
     for (const control of this.table) this.set(control.name, control.value);
   }
 
-  /** What the graphs get: one number per control, in order. @returns {number[]} */
+  /** What the functions get: one number per control, in order. @returns {number[]} */
   numbers() {
     return this.table.map((control) => {
       const value = this.value(control);

@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * Bring the figures of a page to life. Each `<figure class="bnviz" data-explorer data-spec>` gets its
- * first drawing at once, and the runtime when it is near and the page is idle, or on first touch.
+ * first drawing at once, and its functions when it is near and the page is idle, or on first touch.
  *
  * data-state: static (drawn, not computing) | loading | live | failed
  */

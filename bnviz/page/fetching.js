@@ -24,39 +24,21 @@ export const anew = (url, attempt) => (attempt ? `${url}?again=${attempt}` : url
 /**
  * Bytes of a file, unpacked if they are gzipped, whose sum of check reveals damage.
  * @param {string} url @param {number} attempt
- * @param {((loaded: number, total: number) => void) | null} progress
  * @returns {Promise<ArrayBuffer>}
  */
-export async function getBytes(url, attempt = 0, progress = null) {
+export async function getBytes(url, attempt = 0) {
   const response = await get(url, attempt);
   try {
-    return await unpack(await read(response, progress));
+    return await unpack(await response.arrayBuffer());
   } catch {
     throw new Error(`${url.split("/").pop()} did not arrive whole`);
   }
 }
 
-/** @param {Response} response @param {((loaded: number, total: number) => void) | null} progress */
-async function read(response, progress) {
-  const total = Number(response.headers.get("content-length")) || 0;
-  const chunks = [];
-  let loaded = 0;
-  if (!response.body) throw new Error("an answer without a body");
-  const reader = response.body.getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    chunks.push(value);
-    loaded += value.length;
-    if (progress) progress(loaded, total);
-  }
-  return new Blob(chunks);
-}
-
-/** @param {Blob} blob */
-async function unpack(blob) {
-  const head = new Uint8Array(await blob.slice(0, 2).arrayBuffer());
-  if (head[0] !== 0x1f || head[1] !== 0x8b) return blob.arrayBuffer(); // the server unpacked it
-  const plain = blob.stream().pipeThrough(new DecompressionStream("gzip"));
+/** @param {ArrayBuffer} bytes */
+async function unpack(bytes) {
+  const head = new Uint8Array(bytes, 0, Math.min(bytes.byteLength, 2));
+  if (head[0] !== 0x1f || head[1] !== 0x8b) return bytes; // the server unpacked it
+  const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(plain).arrayBuffer();
 }

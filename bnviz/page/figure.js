@@ -9,7 +9,6 @@
  *     loading   everything has arrived        live
  *     loading   an error                      failed
  *     live      an error                      failed
- *     live      the worker ended, unasked     static   (with a run in it: failed)
  *     failed    "Try again", a wish           loading
  *
  * What is to be done are WISHES. `work` fulfils them one at a time, in the order of `next`, until none
@@ -17,15 +16,16 @@
  * says which one is being fulfilled.
  *
  *     wish    who has it                                what is done
- *     load    a figure that is near, "Try again"        the runtime and the graphs arrive
- *     look    a moved control                           outputs for the newest values, a picture
+ *     load    a figure that is near, "Try again"        its functions arrive
+ *     look    a moved control                           outputs for the newest values, a picture, in
+ *                                                       the same frame
  */
+import { Compiled } from "./compiled.js";
 import { Controls, element, offerRetry } from "./controls.js";
 import { fill } from "./format.js";
 import { Painter, supports } from "./paint.js";
 import { config, followWidth, plotly, templateNow } from "./plotly.js";
 import { pick } from "./run.js";
-import { ask, loadRuntime, whenStopped } from "./runtime.js";
 import { more } from "./tools.js";
 
 const REST = 180; // milliseconds without change until plotly draws again
@@ -70,9 +70,9 @@ export class Explorer {
     this.wishes = { ...NONE };
     this.doing = ""; // the wish that is being fulfilled
     this.traces = new Map(spec.figure.data.map((trace, k) => [trace.uid, k]));
-    whenStopped((error) => {
-      if (this.life === "live" && !this.doing) this.lost(error); // else the open question fails
-    });
+    /** @type {Compiled | null} its functions, once they are there */
+    this.compiled = null;
+    this.attempt = 0; // what went wrong so far; copies that the browser kept are not used again
   }
 
   // --- the first drawing ---------------------------------------------------------------------
@@ -179,7 +179,7 @@ export class Explorer {
 
   // --- coming alive --------------------------------------------------------------------------
 
-  /** Load the runtime and the graphs, once. */
+  /** Load the functions, once. */
   wake() {
     if (this.life !== "live") this.wish("load");
   }
@@ -187,21 +187,16 @@ export class Explorer {
   async load() {
     this.wishes.load = false;
     this.mark("loading", "Loading the program that computes this figure …");
-    const bar = element("progress", { max: 1 });
-    this.note.append(" ", bar);
-    const { name, urls, graphs } = this.spec;
-    await loadRuntime(this.addresses({ ...urls }), (loaded, total) => {
-      if (total) bar.value = loaded / total;
-    });
-    await ask("load", { figure: name, graphs: this.addresses(graphs) });
+    this.note.append(" ", element("progress", {}));
+    await this.bring();
     this.wishes.load = false; // also those that came meanwhile
     this.mark("live", "");
     this.begin();
   }
 
-  /** @param {{[name: string]: string}} relative @returns {Record<string, string>} */
-  addresses(relative) {
-    return Object.fromEntries(Object.entries(relative).map(([k, v]) => [k, this.address(v)]));
+  /** Fetch the functions to where they are needed: here, in the frame of the reader's event. */
+  async bring() {
+    this.compiled = await Compiled.load(this.spec.module, this.address, this.attempt);
   }
 
   /** The first computing: only needed when the controls no longer are where they began. */
@@ -212,17 +207,10 @@ export class Explorer {
   /** Show what went wrong, keep the last picture, offer to try again. @param {Error} error */
   fail(error) {
     this.forget();
+    this.attempt += 1;
     const text = `This figure cannot compute right now: ${error.message}. The picture is its last one. `;
     this.mark("failed", text);
     offerRetry(this.note, () => this.wake());
-  }
-
-  /**
-   * The worker has ended, and nobody asked it anything: the next wish starts another.
-   * @param {Error} _error
-   */
-  lost(_error) {
-    this.mark("static", "");
   }
 
   /** @param {"static" | "loading" | "live" | "failed"} state @param {string} text */
@@ -238,10 +226,10 @@ export class Explorer {
     this.wish("look");
   }
 
-  async look() {
+  look() {
     this.wishes.look = false;
-    const controls = this.controls.numbers();
-    this.apply(await ask("compute", { figure: this.spec.name, controls }));
+    if (!this.compiled) return;
+    this.apply(this.compiled.run("compute", { controls: this.controls.numbers() }));
     this.show();
   }
 

@@ -1,4 +1,4 @@
-/** What the page's scripts use of other people's: plotly.js and onnxruntime-web, and no more of it. */
+/** What the page's scripts use of other people's: plotly.js, and no more of it. */
 
 /** plotly.js, once it is there. */
 interface PlotlyLibrary {
@@ -63,23 +63,4 @@ interface PlotlyFullLayout {
   height: number;
   font: { color: string };
   [axis: string]: any;
-}
-
-/** onnxruntime-web, as a module that is imported from an address of the page. */
-interface OrtModule {
-  env: {
-    logLevel: string;
-    wasm: { numThreads: number; wasmPaths: { mjs: string }; wasmBinary: ArrayBuffer };
-  };
-  InferenceSession: { create(model: Uint8Array): Promise<OrtSession> };
-  Tensor: new (type: "float32" | "int64", data: Float32Array | BigInt64Array, dims: number[]) => OrtTensor;
-}
-
-interface OrtSession {
-  run(inputs: Record<string, OrtTensor>): Promise<Record<string, OrtTensor>>;
-}
-
-interface OrtTensor {
-  data: Float32Array;
-  dims: readonly number[];
 }

@@ -13,15 +13,15 @@ import { Shuffler } from "./prng.js";
  * @typedef {{number: number, outputs: Outputs}} StepRecord
  * @typedef {import("./spec").BindingSpec} Binding
  * @typedef {{
- *   initial: (seed: number, controls: number[]) => Promise<any>,
- *   step: (state: any, rows: number[], controls: number[]) => Promise<{state: any, outputs: Outputs}>,
- *   observe: null | ((state: any, controls: number[]) => Promise<Outputs>),
+ *   initial: (seed: number, controls: number[]) => Float32Array,
+ *   step: (state: Float32Array, rows: number[], controls: number[]) => {state: Float32Array, outputs: Outputs},
+ *   observe: null | ((state: Float32Array, controls: number[]) => Outputs),
  * }} Functions
  */
 
 /** State and minibatches of a run. */
 export class Steps {
-  /** @param {Functions} functions @param {any} state @param {Shuffler} shuffler @param {number} every */
+  /** @param {Functions} functions @param {Float32Array} state @param {Shuffler} shuffler @param {number} every */
   constructor(functions, state, shuffler, every) {
     this.functions = functions;
     this.state = state;
@@ -34,28 +34,28 @@ export class Steps {
    * Step 0. @param {Functions} functions @param {{rows: number, every: number}} spec
    * @param {number} seed @param {number[]} controls
    */
-  static async begin(functions, { rows, every }, seed, controls) {
-    const state = await functions.initial(seed, controls);
+  static begin(functions, { rows, every }, seed, controls) {
+    const state = functions.initial(seed, controls);
     return new Steps(functions, state, new Shuffler(rows, seed), every);
   }
 
   /**
    * Outputs of the next step, which is not taken, and what the state looks like under these controls.
-   * @param {number[]} controls @param {number} batch @returns {Promise<Outputs>}
+   * @param {number[]} controls @param {number} batch @returns {Outputs}
    */
-  async look(controls, batch) {
+  look(controls, batch) {
     const rows = this.shuffler.copy().take(batch);
-    const { outputs } = await this.functions.step(this.state, rows, controls);
-    return { ...outputs, ...(await this.functions.observe?.(this.state, controls)) };
+    const { outputs } = this.functions.step(this.state, rows, controls);
+    return { ...outputs, ...this.functions.observe?.(this.state, controls) };
   }
 
-  /** One step. @param {number[]} controls @param {number} batch @returns {Promise<StepRecord>} */
-  async step(controls, batch) {
+  /** One step. @param {number[]} controls @param {number} batch @returns {StepRecord} */
+  step(controls, batch) {
     const shuffler = this.shuffler.copy();
     const rows = shuffler.take(batch);
-    let { state, outputs } = await this.functions.step(this.state, rows, controls);
+    let { state, outputs } = this.functions.step(this.state, rows, controls);
     if ((this.number + 1) % this.every === 0) {
-      outputs = { ...outputs, ...(await this.functions.observe?.(state, controls)) };
+      outputs = { ...outputs, ...this.functions.observe?.(state, controls) };
     }
     this.shuffler = shuffler;
     this.state = state;

@@ -1,5 +1,5 @@
 // @ts-check
-/** The page's side of `worker.js`: questions with promises for answers. One worker for all figures. */
+/** The page's side of `worker.js`: questions with promises for answers. One worker for all trainings. */
 
 const BEAT = 5000; // milliseconds between two looks at a worker that owes an answer
 const SILENCE = 6; // so many without a sign of life, and it is given up
@@ -8,12 +8,8 @@ const SILENCE = 6; // so many without a sign of life, and it is given up
 let worker = null;
 /** @type {Map<number, {resolve: Function, reject: Function}>} */
 const waiting = new Map();
-/** @type {Set<(loaded: number, total: number) => void>} */
-const listeners = new Set();
 /** @type {Set<(error: Error) => void>} */
 const mourners = new Set();
-/** @type {Promise<void> | null} */
-let loading = null;
 let next = 0;
 let attempt = 0; // what went wrong so far; copies that the browser kept are not used again
 let silent = 0;
@@ -31,9 +27,8 @@ function start() {
 }
 
 /** @param {any} answer as `worker.js` tells it */
-function heard({ id, result, error, fatal, progress }) {
+function heard({ id, result, error, fatal }) {
   silent = 0;
-  if (progress) listeners.forEach((tell) => tell(progress.loaded, progress.total));
   const question = waiting.get(id);
   if (!question) return;
   if (fatal) {
@@ -59,7 +54,7 @@ function look() {
 /** End the worker; every open question fails. A later `ask` starts another. @param {Error} error */
 function stop(error) {
   worker?.terminate();
-  worker = loading = null;
+  worker = null;
   attempt += 1;
   const open = [...waiting.values()];
   waiting.clear();
@@ -67,7 +62,7 @@ function stop(error) {
   mourners.forEach((tell) => tell(error));
 }
 
-/** Call when the worker has ended, and with it all graphs and runs. @param {(error: Error) => void} tell */
+/** Call when the worker has ended, and with it all modules and runs. @param {(error: Error) => void} tell */
 export function whenStopped(tell) {
   mourners.add(tell);
 }
@@ -82,18 +77,4 @@ export function ask(op, details = {}) {
     waiting.set(id, { resolve, reject });
     worker?.postMessage({ id, op, attempt, ...details });
   });
-}
-
-/**
- * Load the runtime once for the page.
- * @param {Record<string, string>} urls @param {(loaded: number, total: number) => void} progress
- */
-export async function loadRuntime(urls, progress) {
-  listeners.add(progress);
-  try {
-    loading ??= ask("runtime", { urls });
-    await loading;
-  } finally {
-    listeners.delete(progress);
-  }
 }

@@ -2,7 +2,8 @@
 /**
  * A Simulation in the page: an Explorer whose picture moves step by step.
  *
- * Its wishes, the most urgent first; `load` is as in `figure.js`:
+ * It computes in a worker, which may end unasked: then a figure with a run in it has failed, one
+ * without is static again. Its wishes, the most urgent first; `load` is as in `figure.js`:
  *
  *     wish    who has it                                       what is done
  *     start   Reset, a seed, a link, a control that shapes     step 0, with some steps ahead; what was
@@ -15,7 +16,7 @@
 import { element } from "./controls.js";
 import { Explorer } from "./figure.js";
 import { Run } from "./run.js";
-import { ask } from "./runtime.js";
+import { ask, whenStopped } from "./runtime.js";
 import { more } from "./tools.js";
 
 const BUDGET = 12; // milliseconds of training for one frame
@@ -50,6 +51,9 @@ export class Simulation extends Explorer {
     this.extent = 0; // steps that the time axes reach to
     this.owed = 0; // steps, fractions too, that the clock asks for
     this.ticked = 0; // when it was last asked
+    whenStopped((error) => {
+      if (this.life === "live" && !this.doing) this.lost(error); // else the open question fails
+    });
   }
 
   buttons() {
@@ -206,10 +210,20 @@ export class Simulation extends Explorer {
     super.fail(error);
   }
 
-  /** The state of the network was in the worker. @param {Error} error */
+  /**
+   * The worker has ended, and nobody asked it anything. Without a run the next wish starts another; a
+   * run had its state there.
+   * @param {Error} error
+   */
   lost(error) {
     if (this.run) this.fail(new Error(`${error.message}, and the run is lost`));
-    else super.lost(error);
+    else this.mark("static", "");
+  }
+
+  /** To the worker. */
+  async bring() {
+    const { name, module } = this.spec;
+    await ask("load", { figure: name, module, base: this.address("") });
   }
 
   async start() {

@@ -52,12 +52,45 @@ export interface BindingSpec {
   by: string[];
 }
 
+/** None */
+export interface DataSpec {
+  url: string;
+  from: number;
+  at: number;
+  bytes: number;
+}
+
+/** Where an array lies in a module's memory, from the first byte that the module calls its own.
+
+    The length of each axis is a polynomial in the size of the minibatch, here its coefficients.
+     */
+export interface ArraySpec {
+  at: number;
+  format: "float" | "double" | "int32_t" | "uint8_t";
+  shape: number[][];
+}
+
+/** Where the numbers of a function go in and out. */
+export interface FunctionSpec {
+  inputs: Record<string, ArraySpec>;
+  outputs: Record<string, ArraySpec>;
+}
+
+/** The functions of a figure as WebAssembly.
+
+    `url` is its address; `data` what it stands on: bytes of which file go where; `batches` the
+    sizes of the smallest and the largest minibatch.
+     */
+export interface ModuleSpec {
+  url: string;
+  data: DataSpec[];
+  functions: Record<string, FunctionSpec>;
+  batches: number[];
+}
+
 /** Addresses of the libraries, relative to the description. */
 export interface UrlsSpec {
   plotly: string;
-  ort: string;
-  loader: string;
-  wasm: string;
 }
 
 /** What light and dark change. */
@@ -83,7 +116,7 @@ export interface FigureSpec {
   bindings: BindingSpec[];
   readout: string;
   readout_first: string;
-  graphs: Record<string, string>;
+  module: ModuleSpec;
   urls: UrlsSpec;
   templates: TemplatesSpec;
   code: CodeSpec;
@@ -114,7 +147,7 @@ export interface SimulationSpec {
   bindings: BindingSpec[];
   readout: string;
   readout_first: string;
-  graphs: Record<string, string>;
+  module: ModuleSpec;
   urls: UrlsSpec;
   templates: TemplatesSpec;
   code: CodeSpec;

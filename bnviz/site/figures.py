@@ -1,7 +1,7 @@
 """Sphinx extension: figures that compute in the reader's browser, with nothing from other hosts.
 
-At build time it exports the PyTorch function of every registered figure to ONNX, writes what a page
-needs under `_static/bnviz/`, and adds scripts only to pages that hold a figure.
+At build time it compiles the PyTorch functions of every registered figure, writes what a page needs
+under `_static/bnviz/`, and adds scripts only to pages that hold a figure.
 
 In a Markdown page the directive `{explorer} NAME` shows a figure; in a notebook `bnviz.show(NAME)`
 leaves the same HTML behind. Figures of a chapter are numbered, and `{fig}` refers to one by name.
@@ -19,7 +19,7 @@ from bnviz import explorers
 from bnviz.figure.html import figure_html
 from bnviz.site.app import Book
 from bnviz.site.config import complete_config, mend_pages, social_card
-from bnviz.site.files import write_figure, write_libraries, write_scripts
+from bnviz.site.files import write_figures, write_libraries, write_scripts
 from bnviz.site.icons import trim_icons
 from bnviz.site.neighbours import announce, collect_cards
 from bnviz.site.numbers import FigureRole, number_figures, refer
@@ -91,10 +91,7 @@ def _write_assets(app: Book) -> None:
     modules = assets.node_modules()
     app.bnviz_urls = urls = write_libraries(home, modules)
     app.bnviz_page = write_scripts(home)
-    app.bnviz_figures = {
-        name: write_figure(home / "figures", explorers.get(name), urls)
-        for name in explorers.names()
-    }
+    app.bnviz_figures = write_figures(home / "figures", map(explorers.get, explorers.names()), urls)
 
 
 def _bring_figures_to_life(app: Book, pagename, templatename, context, doctree) -> None:

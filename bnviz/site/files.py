@@ -4,34 +4,28 @@ import gzip
 import hashlib
 import json
 import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bnviz.compile import artifacts
+from bnviz.compile.module import Module
 from bnviz.figure import theme
 from bnviz.figure.explorer import Explorer, Simulation
 from bnviz.poster.draw import picture, poster
 from bnviz.site.listing import listing
 from bnviz.site.spec import checked
 
-__all__ = ["write_figure", "write_libraries", "write_scripts"]
+__all__ = ["write_figures", "write_libraries", "write_modules", "write_scripts"]
 
 _PAGE = Path(__file__).parent.parent / "page"
 # Its menu, which MathJax's ready-made bundle holds, is two fifths of it.
 _MATHJAX = ("startup.js", "core.js", "input/tex.js", "input/tex", "output/chtml.js")
 _MATHJAX += ("output/chtml/fonts", "a11y/assistive-mml.js")
-_ORT = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 
 
 def write_libraries(home: Path, modules: Path) -> dict[str, str]:
-    """Copy plotly.js, onnxruntime-web and MathJax; addresses relative to `_static/bnviz/`."""
-    version = _version(modules / "onnxruntime-web")
-    ort = home / f"ort-{version}"
-    for file in _ORT:
-        source = modules / "onnxruntime-web" / "dist" / file
-        if file.endswith(".wasm"):  # packed here, because not every server would
-            _write(ort / f"{file}.gz", lambda s=source: gzip.compress(s.read_bytes(), mtime=0))
-        else:
-            _write(ort / file, source.read_bytes)
+    """Copy plotly.js and MathJax; addresses relative to `_static/bnviz/`."""
     plotly = modules / "plotly.js-cartesian-dist-min"
     name = f"plotly-{_version(plotly)}.min.js"
     _write(home / name, (plotly / "plotly-cartesian.min.js").read_bytes)
@@ -41,12 +35,7 @@ def write_libraries(home: Path, modules: Path) -> dict[str, str]:
             shutil.copytree(source, wanted, dirs_exist_ok=True)
         else:
             _write(wanted, source.read_bytes)
-    return {
-        "plotly": f"../{name}",
-        "ort": f"../{ort.name}/{_ORT[0]}",
-        "loader": f"../{ort.name}/{_ORT[1]}",
-        "wasm": f"../{ort.name}/{_ORT[2]}.gz",
-    }
+    return {"plotly": f"../{name}"}
 
 
 def write_scripts(home: Path) -> str:
@@ -58,17 +47,72 @@ def write_scripts(home: Path) -> str:
     return f"bnviz/{folder}"
 
 
-def write_figure(folder: Path, explorer: Explorer, urls: dict[str, str]) -> dict[str, str]:
-    """Graphs, description and posters of one figure; returns their file names."""
-    graphs = {}
-    for name, graph in artifacts.graphs(explorer).items():
-        graphs[name] = f"{explorer.name}.{name}.{_digest(graph)}.onnx.gz"
-        _write(folder / graphs[name], lambda g=graph: gzip.compress(g, mtime=0))
+def write_figures(
+    folder: Path, explorers: Iterable[Explorer], urls: dict[str, str]
+) -> dict[str, dict[str, str]]:
+    """Module, description and posters of each figure.
+
+    Returns:
+        figure -> the names of its files.
+    """
+    explorers = list(explorers)
+    described = write_modules(folder, artifacts.modules(explorers))
+    return {e.name: _write_figure(folder, e, described[e.name], urls) for e in explorers}
+
+
+def write_modules(folder: Path, modules: Mapping[str, Module]) -> dict[str, dict]:
+    """Some figures' modules, and the data that they stand on.
+
+    What several figures use lies in one file, such as the data set; what one uses in a file of its
+    own. All are packed here, because not every server would.
+
+    Returns:
+        figure -> what a page must know of its module, a `ModuleSpec`.
+    """
+    users = Counter(part for m in modules.values() for part in {p for _, p in m.data})
+    shared = _Numbers(part for part, count in users.items() if count > 1)
+    common = shared.write(folder, "numbers")
+    found = {}
+    for figure, module in modules.items():
+        name = f"{figure}.{_digest(module.binary)}.wasm.gz"
+        _write(folder / name, lambda m=module: gzip.compress(m.binary, mtime=0))
+        own = _Numbers(part for _, part in module.data if part not in shared.places)
+        mine = own.write(folder, f"{figure}.numbers") if own.places else ""
+        data = []
+        for at, part in module.data:
+            url, numbers = (common, shared) if part in shared.places else (mine, own)
+            data.append({"url": url, "from": numbers.places[part], "at": at, "bytes": len(part)})
+        found[figure] = {**module.about, "url": name, "data": data}
+    return found
+
+
+class _Numbers:
+    """Arrays one after the other, each once; `places` tells where each begins."""
+
+    def __init__(self, parts: Iterable[bytes]):
+        self.places: dict[bytes, int] = {}
+        self.content = b""
+        for part in parts:
+            if part not in self.places:
+                self.places[part] = len(self.content)
+                self.content += part + bytes(-len(part) % 8)
+
+    def write(self, folder: Path, name: str) -> str:
+        """Returns the name of the file."""
+        file = f"{name}.{_digest(self.content)}.bin.gz"
+        _write(folder / file, lambda: gzip.compress(self.content, mtime=0))
+        return file
+
+
+def _write_figure(
+    folder: Path, explorer: Explorer, about: dict, urls: dict[str, str]
+) -> dict[str, str]:
+    """Description and posters of one figure; returns their file names."""
     first = artifacts.first_drawing(explorer)
     described = explorer.to_dict() | {
         "figure": _rounded(first.figure),
         "readout_first": first.readout,
-        "graphs": graphs,
+        "module": about,
         "urls": urls,
         "templates": {mode: theme.template(mode) for mode in ("light", "dark")},
     }

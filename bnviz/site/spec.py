@@ -98,9 +98,46 @@ class UrlsSpec(TypedDict):
     """Addresses of the libraries, relative to the description."""
 
     plotly: str
-    ort: str
-    loader: str
-    wasm: str
+
+
+@_exactly
+class ArraySpec(TypedDict):
+    """Where an array lies in a module's memory, from the first byte that the module calls its own.
+
+    The length of each axis is a polynomial in the size of the minibatch, here its coefficients.
+    """
+
+    at: int
+    format: Literal["float", "double", "int32_t", "uint8_t"]
+    shape: list[list[int]]
+
+
+@_exactly
+class FunctionSpec(TypedDict):
+    """Where the numbers of a function go in and out."""
+
+    inputs: dict[str, ArraySpec]
+    outputs: dict[str, ArraySpec]
+
+
+# "from" is no name that a class may give to a field
+DataSpec = with_config(ConfigDict(extra="forbid", strict=True))(
+    TypedDict("DataSpec", {"url": str, "from": int, "at": int, "bytes": int})
+)
+
+
+@_exactly
+class ModuleSpec(TypedDict):
+    """The functions of a figure as WebAssembly.
+
+    `url` is its address; `data` what it stands on: bytes of which file go where; `batches` the
+    sizes of the smallest and the largest minibatch.
+    """
+
+    url: str
+    data: list[DataSpec]
+    functions: dict[str, FunctionSpec]
+    batches: list[int]
 
 
 @_exactly
@@ -137,7 +174,7 @@ class FigureSpec(TypedDict):
     bindings: list[BindingSpec]
     readout: str
     readout_first: str
-    graphs: dict[str, str]
+    module: ModuleSpec
     urls: UrlsSpec
     templates: TemplatesSpec
     code: CodeSpec

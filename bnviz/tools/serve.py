@@ -25,7 +25,6 @@ class _Handler(SimpleHTTPRequestHandler):
         ".mjs": "text/javascript",
         ".wasm": "application/wasm",
         ".json": "application/json",
-        ".onnx": "application/octet-stream",
         ".svg": "image/svg+xml",
         ".woff": "font/woff",
         ".woff2": "font/woff2",
