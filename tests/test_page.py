@@ -314,7 +314,7 @@ def test_the_menu_saves_the_picture_and_shows_the_code(reader):
     source = inspect.getsource(sys.modules[explorers.get("scale-shift").compute.__module__])
     assert listing.inner_text().strip() == source.strip()
     reader.page.keyboard.press("Escape")
-    assert figure.root.locator("dialog").count() == 0
+    figure.root.locator("dialog").wait_for(state="detached")  # it closes in a task of its own
 
 
 @steps
