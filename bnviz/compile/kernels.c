@@ -111,74 +111,103 @@ INLINE int64_t whole_remains(int64_t a, int64_t b) {
 
 // --- products ------------------------------------------------------------------------------------
 
+// Loops over the registers of a block must vanish: an array stays in registers only if every index
+// into it is a number. (The compiler is told to unroll nothing else, which keeps modules small.)
+#define UNROLLED _Pragma("clang loop unroll(full)")
+
 typedef float float_lanes __attribute__((vector_size(16), aligned(4)));
 typedef double double_lanes __attribute__((vector_size(16), aligned(8)));
 
-INLINE float float_total(float_lanes v) { return (v[0] + v[1]) + (v[2] + v[3]); }
-INLINE double double_total(double_lanes v) { return v[0] + v[1]; }
-
-// A block of ROWS x 2 registers of a product; it stays there while k runs.
-#define BLOCK(TYPE, WIDE, ROWS)                                                                    \
+// A block of ROWS x REGISTERS of a product; it stays in registers while k runs through a panel.
+#define BLOCK(TYPE, WIDE, ROWS, REGISTERS)                                                         \
   {                                                                                                \
-    TYPE##_lanes left[ROWS], right[ROWS];                                                          \
-    for (int r = 0; r < ROWS; r++) left[r] = right[r] = (TYPE##_lanes){0};                         \
-    for (int k = 0; k < inner; k++) {                                                              \
-      const TYPE##_lanes u = *(const TYPE##_lanes *)(b + k * bk + j);                              \
-      const TYPE##_lanes v = *(const TYPE##_lanes *)(b + k * bk + j + WIDE);                       \
-      for (int r = 0; r < ROWS; r++) {                                                             \
+    TYPE##_lanes s[ROWS][REGISTERS];                                                               \
+    UNROLLED for (int r = 0; r < ROWS; r++)                                                        \
+      UNROLLED for (int l = 0; l < REGISTERS; l++)                                                 \
+        s[r][l] = from ? *(TYPE##_lanes *)(c + (i + r) * columns + j + l * WIDE)                   \
+                       : (TYPE##_lanes){0};                                                        \
+    for (int k = from; k < to; k++) {                                                              \
+      TYPE##_lanes v[REGISTERS];                                                                   \
+      UNROLLED for (int l = 0; l < REGISTERS; l++)                                                 \
+        v[l] = *(const TYPE##_lanes *)(b + k * bk + j + l * WIDE);                                 \
+      UNROLLED for (int r = 0; r < ROWS; r++) {                                                    \
         const TYPE q = a[(i + r) * ai + k * ak];                                                   \
-        left[r] += q * u;                                                                          \
-        right[r] += q * v;                                                                         \
+        UNROLLED for (int l = 0; l < REGISTERS; l++) s[r][l] += q * v[l];                          \
       }                                                                                            \
     }                                                                                              \
-    for (int r = 0; r < ROWS; r++) {                                                               \
-      *(TYPE##_lanes *)(c + (i + r) * columns + j) = left[r];                                      \
-      *(TYPE##_lanes *)(c + (i + r) * columns + j + WIDE) = right[r];                              \
-    }                                                                                              \
+    UNROLLED for (int r = 0; r < ROWS; r++)                                                        \
+      UNROLLED for (int l = 0; l < REGISTERS; l++)                                                 \
+        *(TYPE##_lanes *)(c + (i + r) * columns + j + l * WIDE) = s[r][l];                         \
   }
 
 // c (rows, columns) = a (rows, inner) b (inner, columns), many times; ai and ak are the strides of a,
 // bk that of b, whose rows lie in one piece. ma, mb, mc lead from one product to the next.
+// Eight registers hold a block of 4 x 2: fewer would wait for each other's additions, more do not fit
+// beside what is loaded. A panel of 128 rows of b, two registers wide, stays in the first cache.
 #define PRODUCT(TYPE, WIDE)                                                                        \
   INLINE void TYPE##_product(int many, int ma, int mb, int mc, int rows, int inner, int columns,   \
                              const TYPE *restrict a, int ai, int ak, const TYPE *restrict b,       \
                              int bk, TYPE *restrict c) {                                           \
     for (int n = 0; n < many; n++, a += ma, b += mb, c += mc) {                                    \
-      int j = 0;                                                                                   \
-      for (; j + 2 * WIDE <= columns; j += 2 * WIDE) {                                             \
-        int i = 0;                                                                                 \
-        for (; i + 4 <= rows; i += 4) BLOCK(TYPE, WIDE, 4)                                         \
-        for (; i < rows; i++) BLOCK(TYPE, WIDE, 1)                                                 \
-      }                                                                                            \
-      for (int i = 0; i < rows && j < columns; i++) {                                              \
-        TYPE rest[2 * WIDE] = {0};                                                                 \
-        for (int k = 0; k < inner; k++)                                                            \
-          for (int l = 0; l < columns - j; l++)                                                    \
-            rest[l] += a[i * ai + k * ak] * b[k * bk + j + l];                                     \
-        for (int l = 0; l < columns - j; l++) c[i * columns + j + l] = rest[l];                    \
-      }                                                                                            \
+      int from = 0;                                                                                \
+      do {                                                                                         \
+        const int to = inner < from + 128 ? inner : from + 128;                                    \
+        int j = 0;                                                                                 \
+        for (; j + 2 * WIDE <= columns; j += 2 * WIDE) {                                           \
+          int i = 0;                                                                               \
+          for (; i + 4 <= rows; i += 4) BLOCK(TYPE, WIDE, 4, 2)                                    \
+          for (; i < rows; i++) BLOCK(TYPE, WIDE, 1, 2)                                            \
+        }                                                                                          \
+        for (; j + WIDE <= columns; j += WIDE)                                                     \
+          for (int i = 0; i < rows; i++) BLOCK(TYPE, WIDE, 1, 1)                                   \
+        for (int i = 0; i < rows; i++)                                                             \
+          for (int l = j; l < columns; l++) {                                                      \
+            TYPE t = from ? c[i * columns + l] : 0;                                                \
+            for (int k = from; k < to; k++) t += a[i * ai + k * ak] * b[k * bk + l];               \
+            c[i * columns + l] = t;                                                                \
+          }                                                                                        \
+        from = to;                                                                                 \
+      } while (from < inner);                                                                      \
     }                                                                                              \
   }
 
-// A block of ROWS x COLUMNS sums, each in the lanes of one register while k runs.
+// The sums of four registers' lanes, in one register.
+INLINE float_lanes float_totals(const float_lanes s[4]) {
+  const float_lanes u = __builtin_shufflevector(s[0], s[1], 0, 4, 2, 6) +
+                        __builtin_shufflevector(s[0], s[1], 1, 5, 3, 7);
+  const float_lanes v = __builtin_shufflevector(s[2], s[3], 0, 4, 2, 6) +
+                        __builtin_shufflevector(s[2], s[3], 1, 5, 3, 7);
+  return __builtin_shufflevector(u, v, 0, 1, 4, 5) + __builtin_shufflevector(u, v, 2, 3, 6, 7);
+}
+INLINE double_lanes double_totals(const double_lanes s[2]) {
+  return __builtin_shufflevector(s[0], s[1], 0, 2) + __builtin_shufflevector(s[0], s[1], 1, 3);
+}
+
+// A block of ROWS x COLUMNS sums, each in the lanes of one register while k runs. COLUMNS is a
+// multiple of WIDE, or 1.
 #define TURNED(TYPE, WIDE, ROWS, COLUMNS)                                                          \
   {                                                                                                \
-    TYPE##_lanes s[ROWS][COLUMNS];                                                                 \
-    for (int r = 0; r < ROWS; r++)                                                                 \
-      for (int l = 0; l < COLUMNS; l++) s[r][l] = (TYPE##_lanes){0};                               \
+    TYPE##_lanes s[ROWS][COLUMNS < WIDE ? WIDE : COLUMNS];                                         \
+    UNROLLED for (int r = 0; r < ROWS; r++)                                                        \
+      UNROLLED for (int l = 0; l < (COLUMNS < WIDE ? WIDE : COLUMNS); l++)                         \
+        s[r][l] = (TYPE##_lanes){0};                                                               \
     for (int k = 0; k < whole; k += WIDE) {                                                        \
       TYPE##_lanes v[COLUMNS];                                                                     \
-      for (int l = 0; l < COLUMNS; l++) v[l] = *(const TYPE##_lanes *)(b + (j + l) * bj + k);      \
-      for (int r = 0; r < ROWS; r++) {                                                             \
+      UNROLLED for (int l = 0; l < COLUMNS; l++)                                                   \
+        v[l] = *(const TYPE##_lanes *)(b + (j + l) * bj + k);                                      \
+      UNROLLED for (int r = 0; r < ROWS; r++) {                                                    \
         const TYPE##_lanes u = *(const TYPE##_lanes *)(a + (i + r) * ai + k);                      \
-        for (int l = 0; l < COLUMNS; l++) s[r][l] += u * v[l];                                     \
+        UNROLLED for (int l = 0; l < COLUMNS; l++) s[r][l] += u * v[l];                            \
       }                                                                                            \
     }                                                                                              \
-    for (int r = 0; r < ROWS; r++)                                                                 \
-      for (int l = 0; l < COLUMNS; l++) {                                                          \
-        TYPE t = TYPE##_total(s[r][l]);                                                            \
-        for (int k = whole; k < inner; k++) t += a[(i + r) * ai + k] * b[(j + l) * bj + k];        \
-        c[(i + r) * columns + j + l] = t;                                                          \
+    UNROLLED for (int r = 0; r < ROWS; r++)                                                        \
+      UNROLLED for (int l = 0; l < COLUMNS; l += WIDE) {                                           \
+        TYPE##_lanes t = TYPE##_totals(s[r] + l);                                                  \
+        for (int k = whole; k < inner; k++)                                                        \
+          UNROLLED for (int d = 0; d < (COLUMNS < WIDE ? COLUMNS : WIDE); d++)                     \
+            t[d] += a[(i + r) * ai + k] * b[(j + l + d) * bj + k];                                 \
+        if (COLUMNS < WIDE) c[(i + r) * columns + j] = t[0];                                       \
+        else *(TYPE##_lanes *)(c + (i + r) * columns + j + l) = t;                                 \
       }                                                                                            \
   }
 
@@ -208,21 +237,37 @@ PRODUCT_TURNED(double, 2)
 
 // --- along rows ----------------------------------------------------------------------------------
 
+// The exponentials of all rows are taken in one long loop: a short one for each row would wait for
+// each result, where a long one has others to go on with.
 #define ROWS(TYPE)                                                                                 \
-  static void TYPE##_log_softmax(int rows, int n, const TYPE *restrict x, TYPE *restrict y) {      \
+  INLINE void TYPE##_exponentials(int n, const TYPE *x, TYPE *y) {                                 \
+    for (int j = 0; j < n; j++) y[j] = exponential(x[j]);                                          \
+  }                                                                                                \
+  /* y = x less the largest of its row */                                                          \
+  INLINE void TYPE##_lowered(int rows, int n, const TYPE *restrict x, TYPE *restrict y) {          \
     for (int i = 0; i < rows; i++, x += n, y += n) {                                               \
-      TYPE top = -INFINITY, sum = 0;                                                               \
+      TYPE top = -INFINITY;                                                                        \
       for (int j = 0; j < n; j++) top = greater(x[j], top);                                        \
-      for (int j = 0; j < n; j++) sum += exponential(x[j] - top);                                  \
+      for (int j = 0; j < n; j++) y[j] = x[j] - top;                                               \
+    }                                                                                              \
+  }                                                                                                \
+  static void TYPE##_log_softmax(int rows, int n, const TYPE *restrict x, TYPE *restrict y,        \
+                                 TYPE *restrict powers) {                                          \
+    TYPE##_lowered(rows, n, x, y);                                                                 \
+    TYPE##_exponentials(rows * n, y, powers);                                                      \
+    for (int i = 0; i < rows; i++, y += n, powers += n) {                                          \
+      TYPE sum = 0;                                                                                \
+      for (int j = 0; j < n; j++) sum += powers[j];                                                \
       const TYPE shift = logarithm(sum);                                                           \
-      for (int j = 0; j < n; j++) y[j] = x[j] - top - shift;                                       \
+      for (int j = 0; j < n; j++) y[j] -= shift;                                                   \
     }                                                                                              \
   }                                                                                                \
   static void TYPE##_softmax(int rows, int n, const TYPE *restrict x, TYPE *restrict y) {          \
-    for (int i = 0; i < rows; i++, x += n, y += n) {                                               \
-      TYPE top = -INFINITY, sum = 0;                                                               \
-      for (int j = 0; j < n; j++) top = greater(x[j], top);                                        \
-      for (int j = 0; j < n; j++) sum += y[j] = exponential(x[j] - top);                           \
+    TYPE##_lowered(rows, n, x, y);                                                                 \
+    TYPE##_exponentials(rows * n, y, y);                                                           \
+    for (int i = 0; i < rows; i++, y += n) {                                                       \
+      TYPE sum = 0;                                                                                \
+      for (int j = 0; j < n; j++) sum += y[j];                                                     \
       for (int j = 0; j < n; j++) y[j] /= sum;                                                     \
     }                                                                                              \
   }                                                                                                \

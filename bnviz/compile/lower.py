@@ -540,7 +540,7 @@ class _Lowering:
         return self.program.packed(turned), shape[:-1]
 
     def op_log_softmax(self, _node: Node, x, axis, _half=False) -> Value:
-        return self._rows("log_softmax", x, axis)
+        return self._rows("log_softmax", x, axis, scratch=1)
 
     def op_softmax(self, _node: Node, x, axis, _half=False) -> Value:
         return self._rows("softmax", x, axis)
@@ -548,14 +548,18 @@ class _Lowering:
     def op_cumsum(self, node: Node, x, axis, **_) -> Value:
         return self._rows("cumulate", _cast(self.value(x), node.meta["val"].dtype), axis)
 
-    def _rows(self, function: str, x, axis: int) -> Value:
-        """One function along an axis, which leaves the shape as it is."""
+    def _rows(self, function: str, x, axis: int, scratch: int = 0) -> Value:
+        """One function along an axis, which leaves the shape as it is.
+
+        scratch: more arrays of that shape, for the function's own use.
+        """
         v = x if isinstance(x, (View, Lazy)) else self.value(x)
         axis %= len(v.shape)
         rows, others = self._last(v, axis)
-        found = self.program.new(rows.shape, v.dtype)
+        found, *more = (self.program.new(rows.shape, v.dtype) for _ in range(1 + scratch))
         sizes = (product(others), rows.shape[-1])
-        self.program.call(_called(function, v, *sizes), [rows], [found])
+        form = _called(function, v, *sizes, pointers=2 + scratch)
+        self.program.call(form, [rows], [found, *more])
         order = [*(k for k in range(len(v.shape)) if k != axis), axis]
         back = [order.index(k) for k in range(len(order))]
         return found.with_axes(

@@ -20,7 +20,7 @@ from bnviz.compile.values import Buffer
 
 __all__ = ["Names", "Nest", "Store", "Sum", "indices"]
 
-STRIP = 16  # columns that are summed at once: four registers of four numbers
+STRIP = 64  # columns that are summed at once: few enough to stay in the first cache
 MOST = 80  # expressions in one loop's body; compilers get slow beyond
 
 _START = {"+": "0", "*": "1", "|": "0", "&": "1"}

@@ -11,6 +11,7 @@ import { getBytes } from "./fetching.js";
  * @typedef {import("./spec").ModuleSpec} ModuleSpec
  */
 
+const NEXT = "next_state";
 const KINDS = { float: Float32Array, double: Float64Array, int32_t: Int32Array, uint8_t: Uint8Array };
 
 /** A module with one SIMD instruction; where not even an empty one compiles, WebAssembly is blocked. */
@@ -68,8 +69,9 @@ export class Compiled {
   }
 
   /**
-   * Outputs of a function, copied out of the module's memory.
-   * @param {string} name @param {Record<string, ArrayLike<number>>} inputs
+   * Outputs of a function, copied out of the module's memory; a `next_state` stays there.
+   * @param {string} name @param {Record<string, ArrayLike<number>>} inputs all but `state`, which is
+   * where `keep` has put it
    * @returns {Outputs}
    */
   run(name, inputs) {
@@ -79,15 +81,26 @@ export class Compiled {
     if ("rows" in places && !(batch >= least && batch <= most)) {
       throw new Error(`a minibatch of ${batch}; this figure takes ${least} to ${most}`);
     }
-    for (const [key, array] of Object.entries(places)) this.numbers(array, batch).data.set(inputs[key]);
+    for (const key of Object.keys(inputs)) this.numbers(places[key], batch).data.set(inputs[key]);
     this.exports[name](batch);
     /** @type {Outputs} */
     const found = {};
     for (const [key, array] of Object.entries(outputs)) {
+      if (key === NEXT) continue;
       const { data, dims } = this.numbers(array, batch);
       found[key] = { data: data.slice(), dims };
     }
     return found;
+  }
+
+  /**
+   * The `next_state` of a function becomes the `state` that others begin with. It never leaves the
+   * module: some 100 kB, copied out and in again, would take longer than a step.
+   * @param {string} name
+   */
+  keep(name) {
+    const from = this.numbers(this.functions[name].outputs[NEXT], 0).data;
+    this.numbers(this.functions.step.inputs.state, 0).data.set(from);
   }
 
   /**

@@ -3,6 +3,7 @@
 
 const MULTIPLIERS = [0x7feb352d, 0x31848bab];
 const SHIFTS = [16, 15];
+const PLACES = 2 ** 21; // more than there are rows
 
 /** Scramble a whole number below 2**32. @param {number} x @returns {number} */
 export function hash32(x) {
@@ -19,8 +20,10 @@ export function hash32(x) {
  */
 export function permutation(n, seed, stream) {
   const start = hash32((hash32(seed + 1) + stream) >>> 0);
-  const keys = Array.from({ length: n }, (_, i) => hash32((i + start) >>> 0));
-  return Array.from({ length: n }, (_, i) => i).sort((a, b) => keys[a] - keys[b] || a - b);
+  // Hash and index in one number, which is exact below 2**53: sorted without a function to compare
+  // with, four times as fast. Equal hashes stay in the order of their indices.
+  const keys = Float64Array.from({ length: n }, (_, i) => hash32((i + start) >>> 0) * PLACES + i);
+  return Array.from(keys.sort(), (key) => key % PLACES);
 }
 
 /** Rows of a data set in shuffled epochs, handed out in minibatches of any size. */
@@ -30,25 +33,29 @@ export class Shuffler {
     this.n = n;
     this.seed = seed;
     this.epoch = 0;
-    /** @type {number[]} */
-    this.left = [];
+    /** @type {readonly number[]} rows of this epoch; those before `at` are gone */
+    this.order = [];
+    this.at = 0;
   }
 
   /** Another one at the same place; neither moves the other. @returns {Shuffler} */
   copy() {
     const other = new Shuffler(this.n, this.seed);
     other.epoch = this.epoch;
-    other.left = [...this.left];
+    other.order = this.order;
+    other.at = this.at;
     return other;
   }
 
   /** The next m row numbers. @param {number} m @returns {number[]} */
   take(m) {
     m = Math.max(1, Math.min(this.n, Math.round(m)));
-    while (this.left.length < m) {
-      this.left.push(...permutation(this.n, this.seed, this.epoch));
+    while (this.order.length - this.at < m) {
+      this.order = [...this.order.slice(this.at), ...permutation(this.n, this.seed, this.epoch)];
+      this.at = 0;
       this.epoch += 1;
     }
-    return this.left.splice(0, m);
+    this.at += m;
+    return this.order.slice(this.at - m, this.at);
   }
 }

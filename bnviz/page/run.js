@@ -13,18 +13,19 @@ import { Shuffler } from "./prng.js";
  * @typedef {{number: number, outputs: Outputs}} StepRecord
  * @typedef {import("./spec").BindingSpec} Binding
  * @typedef {{
- *   initial: (seed: number, controls: number[]) => Float32Array,
- *   step: (state: Float32Array, rows: number[], controls: number[]) => {state: Float32Array, outputs: Outputs},
- *   observe: null | ((state: Float32Array, controls: number[]) => Outputs),
- * }} Functions
+ *   initial: (seed: number, controls: number[]) => void,
+ *   step: (rows: number[], controls: number[]) => Outputs,
+ *   keep: () => void,
+ *   observe: null | ((controls: number[]) => Outputs),
+ * }} Functions which hold the state: `initial` makes it anew, a step leaves it as it is until `keep`
+ * puts the next one in its place
  */
 
 /** State and minibatches of a run. */
 export class Steps {
-  /** @param {Functions} functions @param {Float32Array} state @param {Shuffler} shuffler @param {number} every */
-  constructor(functions, state, shuffler, every) {
+  /** @param {Functions} functions @param {Shuffler} shuffler @param {number} every */
+  constructor(functions, shuffler, every) {
     this.functions = functions;
-    this.state = state;
     this.shuffler = shuffler;
     this.every = every;
     this.number = 0;
@@ -35,8 +36,8 @@ export class Steps {
    * @param {number} seed @param {number[]} controls
    */
   static begin(functions, { rows, every }, seed, controls) {
-    const state = functions.initial(seed, controls);
-    return new Steps(functions, state, new Shuffler(rows, seed), every);
+    functions.initial(seed, controls);
+    return new Steps(functions, new Shuffler(rows, seed), every);
   }
 
   /**
@@ -45,21 +46,19 @@ export class Steps {
    */
   look(controls, batch) {
     const rows = this.shuffler.copy().take(batch);
-    const { outputs } = this.functions.step(this.state, rows, controls);
-    return { ...outputs, ...this.functions.observe?.(this.state, controls) };
+    const outputs = this.functions.step(rows, controls);
+    return { ...outputs, ...this.functions.observe?.(controls) };
   }
 
   /** One step. @param {number[]} controls @param {number} batch @returns {StepRecord} */
   step(controls, batch) {
     const shuffler = this.shuffler.copy();
     const rows = shuffler.take(batch);
-    let { state, outputs } = this.functions.step(this.state, rows, controls);
-    if ((this.number + 1) % this.every === 0) {
-      outputs = { ...outputs, ...this.functions.observe?.(state, controls) };
-    }
+    let outputs = this.functions.step(rows, controls);
+    this.functions.keep();
     this.shuffler = shuffler;
-    this.state = state;
     this.number += 1;
+    if (this.number % this.every === 0) outputs = { ...outputs, ...this.functions.observe?.(controls) };
     return { number: this.number, outputs };
   }
 }

@@ -76,14 +76,13 @@ function functionsOf(figure) {
   const module = modules.get(figure);
   if (!module) throw new Error("this run is lost; Reset begins another");
   return {
-    initial: (seed, controls) => module.run("initial", { seed: [seed], controls }).next_state.data,
-    step(state, rows, controls) {
-      const { next_state: next, ...outputs } = module.run("step", { state, rows, controls });
-      return { state: next.data, outputs };
+    initial(seed, controls) {
+      module.run("initial", { seed: [seed], controls });
+      module.keep("initial");
     },
-    observe: module.functions.observe
-      ? (state, controls) => module.run("observe", { state, controls })
-      : null,
+    step: (rows, controls) => module.run("step", { rows, controls }),
+    keep: () => module.keep("step"),
+    observe: module.functions.observe ? (controls) => module.run("observe", { controls }) : null,
   };
 }
 
