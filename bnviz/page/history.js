@@ -47,10 +47,10 @@ export class History {
 
   /** Columns side by side, as plotly's z: one row per element. @returns {Float32Array[]} */
   image() {
-    const height = this.columns.length ? this.columns[0].length : 0;
-    return Array.from({ length: height }, (_, i) =>
-      Float32Array.from(this.columns, (column) => column[i]),
-    );
+    const height = this.columns[0]?.length ?? 0;
+    const rows = Array.from({ length: height }, () => new Float32Array(this.columns.length));
+    this.columns.forEach((column, k) => column.forEach((value, i) => (rows[i][k] = value)));
+    return rows;
   }
 
   /** Steps that fit before the next merge. @returns {number} */

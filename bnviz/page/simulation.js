@@ -20,7 +20,7 @@ import { ask, whenStopped } from "./runtime.js";
 import { more } from "./tools.js";
 
 const BUDGET = 12; // milliseconds of training for one frame
-const MOST = 64; // steps for one frame, when it goes as fast as it can
+const MOST = 1024; // steps for one frame, when it goes as fast as it can
 
 /** @returns {Promise<number>} when the next frame begins */
 const nextFrame = () => new Promise((resolve) => requestAnimationFrame(resolve));
