@@ -162,6 +162,7 @@ def test_controls_and_versions_change_the_key(monkeypatch):
         ("maths/nets.py", True),
         ("maths/prng.py", True),
         ("compile/lower.py", True),
+        ("compile/folds.py", True),
         ("compile/build.py", True),
         ("figure/controls.py", True),
         ("templates/drift.py", False),

@@ -12,7 +12,7 @@ from bnviz import explorers
 from bnviz.compile.build import BuildError, compiled
 from bnviz.compile.figure import compile_functions
 from bnviz.compile.instance import Instance
-from bnviz.compile.lower import Unsupported
+from bnviz.compile.operations import Unsupported
 from bnviz.compile.trace import Function, function_names, function_of
 from tests.fuzzing import examples
 

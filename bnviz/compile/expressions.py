@@ -170,17 +170,17 @@ def cast(x: Expression, dtype: torch.dtype) -> Expression:
 def rewritten(
     x: Expression,
     place: Callable[[Place], Place] = lambda p: p,
-    loads: Callable[[Expression], Expression | None] = lambda _: None,
+    instead: Callable[[Expression], Expression | None] = lambda _: None,
     memo: dict[int, Expression] | None = None,
 ) -> Expression:
-    """The same with other places, and with some loads replaced by what they load."""
+    """The same with other places, and with other expressions in place of some."""
     memo = {} if memo is None else memo
     if id(x) in memo:
         return memo[id(x)]
-    if x.form == "load" and (instead := loads(x)) is not None:
-        found = instead
+    if (other := instead(x)) is not None:
+        found = other
     else:
-        args = tuple(rewritten(a, place, loads, memo) for a in x.args)
+        args = tuple(rewritten(a, place, instead, memo) for a in x.args)
         where = x.place
         if where is not None:
             pairs = zip(args, where.gathered, strict=True)

@@ -14,6 +14,7 @@ from typing import TypeVar
 import torch
 
 from bnviz.compile import expressions as ex
+from bnviz.compile.choices import chosen, shared_condition
 from bnviz.compile.expressions import C_TYPE, Expression, Place
 from bnviz.compile.sizes import Size
 from bnviz.compile.values import Buffer
@@ -148,7 +149,7 @@ class Nest:
         memo: dict[int, Expression] = {}
 
         def new(x: Expression) -> Expression:
-            return ex.rewritten(x, loads=lambda e: known.get(id(e)), memo=memo)
+            return ex.rewritten(x, instead=lambda e: known.get(id(e)), memo=memo)
 
         self.stores += [replace(s, value=new(s.value)) for s in other.stores]
         self.sums += [replace(s, value=new(s.value)) for s in other.sums]
@@ -161,7 +162,22 @@ class Nest:
         nest = self
         while (simpler := nest._collapsed()) is not None:
             nest = simpler
-        return "\n".join(nest._loops(names))
+        condition = shared_condition(nest.values(), nest.writes())
+        if condition is None:
+            return "\n".join(nest._loops(names))
+        lines, text = _statements(ex.parts(condition).values(), names)
+        holds, fails = (nest._with(condition, answer).code(names) for answer in (True, False))
+        test = f"if ({text[id(condition)]}) {{"
+        return "\n".join(["{", *lines, test, holds, "} else {", fails, "}", "}"])
+
+    def _with(self, condition: Expression, holds: bool) -> "Nest":
+        """The same where it is known whether a condition holds."""
+        memo: dict[int, Expression] = {}
+
+        def new(s: Part) -> Part:
+            return replace(s, value=chosen(s.value, condition, holds, memo))
+
+        return replace(self, stores=[*map(new, self.stores)], sums=[*map(new, self.sums)])
 
     def _places(self) -> Iterator[Place]:
         for s in (*self.stores, *self.sums):
@@ -254,17 +270,23 @@ class Nest:
 
     def _stores(self, names: Names) -> list[str]:
         """The body: every expression gets a name; values to be summed are called x0, x1, ..."""
-        text: dict[int, str] = {}
-        lines = []
-        for key, e in self._body().items():
-            text[key] = _text(e, text, names)
-            if e.form == "load" or (e.args and e.form != "index"):
-                lines.append(f"const {C_TYPE[e.dtype]} t{len(text)} = {text[key]};")
-                text[key] = f"t{len(text)}"
+        lines, text = _statements(self._body().values(), names)
         lines += [f"{_target(names, s)} = {text[id(s.value)]};" for s in self.stores]
         for k, s in enumerate(self.sums):
             lines.append(f"const {_type(s)} x{k} = {text[id(s.value)]};")
         return lines
+
+
+def _statements(body: Iterable[Expression], names: Names) -> tuple[list[str], dict[int, str]]:
+    """C that computes expressions, arguments first; and what each is called then, by its id."""
+    text: dict[int, str] = {}
+    lines = []
+    for e in body:
+        text[id(e)] = _text(e, text, names)
+        if e.form == "load" or (e.args and e.form != "index"):
+            lines.append(f"const {C_TYPE[e.dtype]} t{len(text)} = {text[id(e)]};")
+            text[id(e)] = f"t{len(text)}"
+    return lines, text
 
 
 def _type(s: Sum) -> str:

@@ -14,7 +14,19 @@ from bnviz.compile import expressions as ex
 from bnviz.compile.expressions import Expression, Place
 from bnviz.compile.sizes import Size, product, size_of
 
-__all__ = ["Buffer", "Lazy", "Value", "View", "contiguous", "row_major", "spread"]
+__all__ = [
+    "Buffer",
+    "Index",
+    "Lazy",
+    "Value",
+    "View",
+    "contiguous",
+    "converted",
+    "mapped",
+    "number",
+    "row_major",
+    "spread",
+]
 
 Shape = tuple[Size, ...]
 Index = tuple[Place, ...]
@@ -126,3 +138,40 @@ def spread(x: Value, shape: Sequence[Size]) -> Value:
         return x.at([Place() if size.fixed == 1 else i for i, size in pairs])
 
     return Lazy(tuple(shape), x.dtype, element, x.cost)
+
+
+def number(x: float | int | bool, dtype: torch.dtype, shape: Shape = ()) -> Lazy:
+    """A number everywhere."""
+    found = ex.constant(x, dtype)
+    return Lazy(shape, dtype, lambda _: found)
+
+
+def converted(x: Value, dtype: torch.dtype) -> Value:
+    """x in another format."""
+    if x.dtype == dtype:
+        return x
+    return Lazy(x.shape, dtype, lambda index: ex.cast(x.at(index), dtype), x.cost)
+
+
+def mapped(
+    code: str,
+    dtype: torch.dtype,
+    shape: Sequence[Size],
+    values: Sequence[Value],
+    cost: int,
+    computed: torch.dtype | None = None,
+) -> Lazy:
+    """An operation on every element; arguments are converted to the format it computes in.
+
+    Args:
+        code: C, with {0}, {1}, ... for the elements of `values`, which have this shape.
+        cost: roughly, in additions.
+        computed: the format of the arguments; unless given, the one that each has.
+    """
+
+    def element(index: Index) -> Expression:
+        own = [v.at(index) for v in values]
+        own = [ex.cast(e, computed) for e in own] if computed else own
+        return ex.make(code, dtype, *own, cost=cost)
+
+    return Lazy(tuple(shape), dtype, element, cost + sum(v.cost for v in values))
