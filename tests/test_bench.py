@@ -1,17 +1,21 @@
 """The benchmark's arithmetic, and that both sides do the same work; how fast is not a test."""
 
+import os
 import re
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
 import pytest
+from torch.utils.flop_counter import FlopCounterMode
 
 from bnviz import explorers
 from bnviz.bench import network, page, report, results, steps
 from bnviz.bench.__main__ import GROUPS, LONG
 from bnviz.bench.report import Grid, Table, Targets
 from bnviz.bench.rows import Row, in_turns, seconds
+from bnviz.maths.data import digits
 from tests.conftest import REPOSITORY
 from tests.pages import PAGE
 
@@ -118,7 +122,7 @@ def test_all_sides_in_the_browser_train_the_same_network(alone):
         with steps._track() as here:
             size = (steps.DEPTH, steps.WIDTH, 16)
             pairs = [
-                [here.ours(**SMALL), here.tensorflow(**SMALL)],
+                [here.ours(**SMALL), here.tensorflow(**SMALL), here.jax(**SMALL)],
                 [here.ours(*size), here.onnxruntime(16)],
             ]
             return [[[s.run(1)["loss"] for _ in range(5)] for s in sides] for sides in pairs]
@@ -129,6 +133,43 @@ def test_all_sides_in_the_browser_train_the_same_network(alone):
     for found in small:
         assert found == pytest.approx(wanted, abs=1e-4)
     assert large[0] == pytest.approx(large[1], abs=1e-3)
+
+
+@pytest.mark.long  # PyTorch's compiler takes its time
+@pytest.mark.skipif(not shutil.which(os.environ.get("CXX", "g++")), reason="no compiler of C++")
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # of PyTorch to itself
+def test_a_compiled_network_is_the_same():
+    (side,) = steps._torch_compile(**SMALL).values()
+    steps._same_losses({"eager": steps.Side.of(network.Eager(**SMALL)), "compiled": side})
+
+
+def test_without_a_compiler_the_benchmark_goes_on(monkeypatch, capsys):
+    def broken(*size):
+        raise RuntimeError("no compiler\nmore of it")
+
+    monkeypatch.setattr(network.Compiled, "__init__", lambda self, *size: None)
+    monkeypatch.setattr(network.Compiled, "steps", broken)
+    assert steps._torch_compile(**SMALL) == {}
+    assert "torch.compile is left out" in capsys.readouterr().err
+
+
+def test_the_products_of_a_step_are_what_pytorch_counts():
+    side = network.Eager(**SMALL)
+    data = digits()
+    rows = side.rows.take(side.batch)
+    with FlopCounterMode(display=False) as counter:
+        side.loss(data.x_train[rows], data.y_train[rows]).backward()
+    assert network.flops(**SMALL) == counter.get_total_flops()
+
+
+def test_the_limit_is_above_all_sides(alone):
+    def race():
+        with steps._track() as here:
+            ours, limit = here.ours(**SMALL), here.limit(**SMALL)
+            return [[side.rate() for _ in range(2)][-1] for side in (ours, limit)]
+
+    ours, limit = alone(race)
+    assert ours < limit
 
 
 def test_networks_that_differ_are_not_compared():

@@ -16,7 +16,7 @@ from bnviz.maths.functional import State, descend
 from bnviz.maths.nets import MLP, initialise
 from bnviz.maths.prng import Shuffler
 
-__all__ = ["LR", "SEED", "Eager", "kernels", "mlp", "module"]
+__all__ = ["LR", "SEED", "Compiled", "Eager", "flops", "kernels", "mlp", "module"]
 
 LR, SEED = 0.1, 0
 _INPUTS, _CLASSES = 64, 10
@@ -74,6 +74,17 @@ def kernels(depth: int, width: int) -> list[list[float]]:
     return [w.T.flatten().tolist() for w in _start(depth, width).values() if w.ndim == 2]
 
 
+def flops(depth: int, width: int, batch: int) -> int:
+    """Multiplications and additions in the matrix products of one step.
+
+    A layer has three of them: forward, for the gradient of its weights, and for that of its input,
+    which the first layer does not need.
+    """
+    sizes = [_INPUTS, *[width] * depth, _CLASSES]
+    products = [a * b for a, b in itertools.pairwise(sizes)]
+    return 2 * batch * (3 * sum(products) - products[0])
+
+
 class Eager:
     """The same in PyTorch's own layers: what one would write in a notebook."""
 
@@ -95,13 +106,28 @@ class Eager:
         self.optimizer = torch.optim.SGD(self.net.parameters(), lr=LR)
         self.rows, self.batch = Shuffler(len(digits().x_train), SEED), batch
 
+    def loss(self, x: Tensor, y: Tensor) -> Tensor:
+        """Forward; `backward` finds the way back."""
+        return cross_entropy(self.net(x), y)
+
     def steps(self, count: int) -> float:
         """So many steps; the loss of the last."""
         data, loss = digits(), torch.tensor(torch.nan)
         for _ in range(count):
             rows = self.rows.take(self.batch)
-            loss = cross_entropy(self.net(data.x_train[rows]), data.y_train[rows])
+            loss = self.loss(data.x_train[rows], data.y_train[rows])
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
         return float(loss.detach())
+
+
+class Compiled(Eager):
+    """The same through `torch.compile`, forward and backward; the first step compiles.
+
+    The optimizer stays as it is: compiled too, it is no faster here.
+    """
+
+    def __init__(self, depth: int, width: int, batch: int):
+        super().__init__(depth, width, batch)
+        self.loss = torch.compile(super().loss, dynamic=False)

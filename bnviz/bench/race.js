@@ -1,21 +1,18 @@
 // @ts-check
 /**
- * Ways to train the same network in a browser: the page's own, the one it had before, TensorFlow.js.
+ * Ways to train the same network in a browser: the page's own, the one it had before, TensorFlow.js,
+ * jax-js; and the most that any of them could do.
  *
- * Both give {rate: steps per second, loss: of the last step}.
+ * All give {rate: steps per second, loss: of the last step}.
  */
 import { Shuffler } from "./page/prng.js";
 import { ask } from "./page/runtime.js";
+import { timed } from "./timed.js";
+export { Jax } from "./jax.js";
+export { Limit } from "./limit.js";
 
 /** TensorFlow.js, from its own scripts. @type {any} */
 const tf = /** @type {any} */ (globalThis).tf;
-
-/** @param {number} steps @param {() => Promise<number>} work */
-async function timed(steps, work) {
-  const began = performance.now();
-  const loss = await work();
-  return { rate: (1000 * steps) / (performance.now() - began), loss };
-}
 
 /** The network as the page trains it: in the worker, asked frame by frame. */
 export class Page {

@@ -1,8 +1,9 @@
-"""Training steps a second: the page against what it stood on before, TensorFlow.js and PyTorch."""
+"""Training steps a second: the page against its peers, and against what no side can beat."""
 
 import gzip
 import json
 import math
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from bnviz.bench import network
 from bnviz.bench.rows import Row, in_turns
+from bnviz.compile.build import compiled
 from bnviz.maths.data import digits
 from bnviz.site.files import write_modules, write_scripts
 from bnviz.tools import assets
@@ -25,11 +27,12 @@ __all__ = ["growth_rows", "step_rows"]
 
 DEPTH, WIDTH = 5, 64
 BATCHES = (4, 32, 256)
+LIMIT = "peak of multiply-adds"
 # ratios of rates that the page shall reach, at least
 _TARGETS = {
     4: {"onnxruntime-web": 8},
     32: {"onnxruntime-web": 3, "TensorFlow.js (wasm)": 25, "PyTorch, eager": 4},
-    256: {"onnxruntime-web": 2, "PyTorch, eager": 1},
+    256: {"onnxruntime-web": 2, "PyTorch, eager": 1, LIMIT: 0.6},
 }
 GROWTH = {"width": (16, 64, 256), "depth": (2, 5, 10, 20), "batch": (4, 16, 64, 256)}
 _SECONDS = 0.4  # of one measurement
@@ -42,6 +45,7 @@ _TENSORFLOW = {
 }
 _ONNXRUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 _SCRIPTS = "".join(f'<script src="{name}"></script>' for name in _TENSORFLOW.values())
+_RACE = ("race.js", "jax.js", "limit.js", "timed.js")
 _PAGE = f"""<!doctype html><meta charset="utf-8"><title>race</title>{_SCRIPTS}
 <script type="module">import * as race from "./race.js"; window.race = race;</script>"""
 
@@ -62,15 +66,13 @@ class _Track:
 
     def tensorflow(self, depth: int, width: int, batch: int) -> "Side":
         """The same network in TensorFlow.js."""
-        data = digits()
-        about = {
-            "kernels": network.kernels(depth, width),
-            "width": width,
-            "x": data.x_train.tolist(),
-            "y": data.y_train.tolist(),
-        }
         name = f"tensorflow {depth} {width} {batch}"
-        return self._side("TensorFlow", name, about | self._common(batch))
+        return self._side("TensorFlow", name, _written(depth, width) | self._common(batch))
+
+    def jax(self, depth: int, width: int, batch: int) -> "Side":
+        """The same network in jax-js, on one thread: the page is not isolated from others."""
+        about = _written(depth, width) | {"home": f"{self.page.url}jax/"}
+        return self._side("Jax", f"jax {depth} {width} {batch}", about | self._common(batch))
 
     def onnxruntime(self, batch: int) -> "Side":
         """The same network in onnxruntime-web; its graphs are there for one size only."""
@@ -80,6 +82,13 @@ class _Track:
             (self.folder / f"{graph}.onnx").write_bytes(gzip.decompress(packed.read_bytes()))
             about[graph] = f"{self.page.url}{graph}.onnx"
         return self._side("Onnx", f"onnxruntime {batch}", about | self._common(batch))
+
+    def limit(self, depth: int, width: int, batch: int) -> "Side":
+        """What no side can beat: a step's products alone, as fast as registers multiply and add."""
+        (self.folder / "peak.wasm").write_bytes(compiled((_HERE / "peak.c").read_text()))
+        flops = network.flops(depth, width, batch)
+        about = {"wasm": f"{self.page.url}peak.wasm", "flops": flops}
+        return self._side("Limit", f"limit {depth} {width} {batch}", about)
 
     def _common(self, batch: int) -> dict:
         return {"lr": network.LR, "seed": network.SEED, "batch": batch}
@@ -95,6 +104,17 @@ class _Track:
         )
         run = "([name, steps]) => race.sides[name].run(steps)"
         return Side(lambda steps: self.page.evaluate(run, [name, steps]))
+
+
+def _written(depth: int, width: int) -> dict:
+    """What is handed to a side that writes the network down anew."""
+    data = digits()
+    return {
+        "kernels": network.kernels(depth, width),
+        "width": width,
+        "x": data.x_train.tolist(),
+        "y": data.y_train.tolist(),
+    }
 
 
 class Side:
@@ -133,11 +153,15 @@ def _track() -> Iterator[_Track]:
         (folder / "onnxruntime").mkdir()
         for file in _ONNXRUNTIME:
             copy(peers.parent / "onnxruntime-web" / "dist" / file, folder / "onnxruntime")
+        (folder / "jax").mkdir()
+        for script in (peers.parent / "@jax-js" / "jax" / "dist").glob("*.js"):
+            copy(script, folder / "jax")
         for package, script in _TENSORFLOW.items():
             copy(peers / package / "dist" / script, folder)
         for binary in (peers / "tfjs-backend-wasm" / "dist").glob("*.wasm"):
             copy(binary, folder)
-        copy(_HERE / "race.js", folder)
+        for script in _RACE:
+            copy(_HERE / script, folder)
         (folder / "index.html").write_text(_PAGE)
         with serving(folder) as address, launch(playwright) as browser:
             page = browser.new_page()
@@ -163,15 +187,29 @@ def step_rows() -> Iterator[Row]:
             ours = here.ours(*size)
             peers = {
                 "TensorFlow.js (wasm)": here.tensorflow(*size),
+                "jax-js (wasm)": here.jax(*size),
                 "PyTorch, eager": Side.of(network.Eager(*size)),
+                **_torch_compile(*size),
                 "onnxruntime-web": here.onnxruntime(batch),
             }
             _same_losses({"page": ours} | peers)
-            targets = _TARGETS[batch]
-            for name, peer in peers.items():
+            for name, peer in (peers | {LIMIT: here.limit(*size)}).items():
                 rates = in_turns(ours.rate, peer.rate)
                 what = f"{DEPTH} x {WIDTH} units, batch size {batch}"
-                yield Row("Training", what, name, "steps/s", *rates, "more", targets.get(name))
+                target = _TARGETS[batch].get(name)
+                yield Row("Training", what, name, "steps/s", *rates, "more", target)
+
+
+def _torch_compile(depth: int, width: int, batch: int) -> dict[str, Side]:
+    """PyTorch's own compiler, which needs one of C++; without it there is no such row."""
+    side = Side.of(network.Compiled(depth, width, batch))
+    try:
+        side.run(1)
+    except RuntimeError as problem:  # whatever torch.compile raises is one
+        reason = str(problem).strip().splitlines()[0]
+        print(f"torch.compile is left out, it needs g++ (or CXX): {reason}", file=sys.stderr)
+        return {}
+    return {"torch.compile": Side.of(network.Compiled(depth, width, batch))}
 
 
 def growth_rows() -> Iterator[Row]:
