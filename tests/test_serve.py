@@ -1,12 +1,13 @@
 """The local server: right types, right place, a free port, quiet."""
 
+import gzip
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -36,6 +37,24 @@ def test_a_browser_gets_the_type_that_it_insists_on(folder: Path, name: str, med
     with serving(folder) as url, urlopen(url + name) as response:
         assert response.headers["Content-Type"] == media_type
         assert response.headers["Cache-Control"] == "no-cache"
+
+
+def test_as_published_text_is_packed_and_kept(folder: Path):
+    asked = {"Accept-Encoding": "gzip"}
+    with serving(folder, published=True) as url:
+        with urlopen(Request(url + "a.js?v=1", headers=asked)) as response:
+            assert response.headers["Content-Encoding"] == "gzip"
+            assert response.headers["Content-Type"] == "text/javascript"
+            assert response.headers["Cache-Control"] == "max-age=600"
+            assert gzip.decompress(response.read()) == b"a.js"
+        for path, headers in (("a.wasm", asked), ("a.js", {})):
+            with urlopen(Request(url + path, headers=headers)) as response:
+                assert response.headers["Content-Encoding"] is None
+                assert response.read() == path.encode()
+        for missing in ("b.js", "../secret.js"):
+            with pytest.raises(HTTPError, match="404") as outside:
+                urlopen(Request(url + missing, headers=asked))
+            outside.value.close()
 
 
 def test_under_a_prefix_the_book_is_there_and_nowhere_else(folder: Path):

@@ -3,8 +3,8 @@
 import gzip
 import json
 import statistics
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import plotly.graph_objects as go
@@ -14,7 +14,9 @@ from playwright.sync_api import Browser, Page, Response, sync_playwright
 from bnviz import explorers
 from bnviz.bench.page import figure_pages
 from bnviz.bench.rows import Row
+from bnviz.bench.slow import quartered, slow_network, slow_page
 from bnviz.compile import artifacts
+from bnviz.figure.explorer import Simulation
 from bnviz.tools.browser import launch
 from bnviz.tools.serve import BOOK, serving
 
@@ -29,40 +31,57 @@ _GROUP = "First visit"
 _THRIFTY = (
     "Object.defineProperty(Navigator.prototype, 'connection', {get: () => ({saveData: true})});"
 )
+# When a figure was drawn and when it was live, in seconds since the navigation.
+_SEEN = """
+    window.seen = {};
+    new MutationObserver((records) => {
+      for (const { target } of records) {
+        const { explorer, state } = target.dataset;
+        const now = performance.now() / 1e3;
+        if (target.classList.contains("bnviz-ready")) seen[`${explorer} ready`] ??= now;
+        if (state === "live") seen[`${explorer} live`] ??= now;
+      }
+    }).observe(document, { subtree: true, attributeFilter: ["class", "data-state"] });
+    window.touch = (name) => {
+      const figure = document.querySelector(`figure.bnviz[data-explorer="${name}"]`);
+      const began = performance.now() / 1e3;
+      figure.dispatchEvent(new PointerEvent("pointerdown", { bubbles: true }));
+      return began;
+    };
+"""
 _PACKED = (".gz", ".png", ".woff", ".woff2")  # compressed as they are
 
 
 class _Visit:
     """One reader with an empty cache, from the address to a live figure."""
 
-    def __init__(self, browser: Browser, url: str, name: str):
+    def __init__(self, browser: Browser, url: str, name: str, *, slow: bool = False):
         context = browser.new_context(viewport={"width": 1200, "height": 900})
-        context.add_init_script(_THRIFTY)
+        context.add_init_script(_THRIFTY + _SEEN)
         page = context.new_page()
         self.answers: list[Response] = []
         page.on("response", lambda answer: self.answers.append(answer))
-        figure = f"""document.querySelector('figure.bnviz[data-explorer="{name}"]')"""
-        began = time.perf_counter()
-        page.goto(url, wait_until="commit")
-        page.wait_for_function(f"() => {figure}?.classList.contains('bnviz-ready')", timeout=_LIVE)
-        self.drawn = time.perf_counter() - began
-        page.wait_for_load_state("networkidle")
+        if slow:
+            slow_network(page)
+        with slow_page(page) if slow else nullcontext():
+            page.goto(f"{url}#{name}", wait_until="commit")
+            self.drawn = self._until(page, name, "ready")
+            page.wait_for_load_state("networkidle")
         self.before = self._bytes(self.answers)
         self.html = self._bytes(self.answers[:1])
         had = len(self.answers)
-        self.live = self._touch(page, figure)
+        with quartered() if slow else nullcontext():
+            touched = page.evaluate("name => touch(name)", name)
+            self.live = self._until(page, name, "live") - touched
         page.wait_for_load_state("networkidle")
-        later = self.answers[had:]
-        self.later = self._bytes(later)
+        self.later = self._bytes(self.answers[had:])
         context.close()
 
-    def _touch(self, page: Page, figure: str) -> float:
-        """Seconds from the first touch until the figure computes."""
-        began = time.perf_counter()
-        touch = "dispatchEvent(new PointerEvent('pointerdown', {bubbles: true}))"
-        page.evaluate(f"() => {figure}.{touch}")
-        page.wait_for_function(f"() => {figure}.dataset.state === 'live'", timeout=_LIVE)
-        return time.perf_counter() - began
+    @staticmethod
+    def _until(page: Page, name: str, what: str) -> float:
+        """Seconds from the navigation until the page has seen that of the figure."""
+        found = page.wait_for_function(f"() => seen['{name} {what}']", timeout=_LIVE)
+        return found.json_value()
 
     @staticmethod
     def _bytes(answers: list[Response]) -> int:
@@ -77,22 +96,49 @@ class _Visit:
 def visit_rows() -> Iterator[Row]:
     """Compressed kilobytes and seconds of a first visit to a chapter; what figures need to live."""
     names = [name for name, path in figure_pages().items() if path == CHAPTER]
-    with sync_playwright() as playwright, launch(playwright) as browser, serving(BOOK) as url:
-        visits = [_Visit(browser, url + CHAPTER, names[0]) for _ in range(_TURNS)]
+    training = next(n for n in names if isinstance(explorers.get(n), Simulation))
+    with (
+        sync_playwright() as playwright,
+        launch(playwright) as browser,
+        serving(BOOK, published=True) as url,
+    ):
+
+        def visits(name: str, slow: bool = False) -> list[_Visit]:
+            return [_Visit(browser, url + CHAPTER, name, slow=slow) for _ in range(_TURNS)]
+
+        first, second = visits(names[0]), visits(training)
+        slow_first, slow_second = visits(names[0], True), visits(training, True)
+    yield from _byte_rows(first, names)
+    touch = "from the first touch until it computes"
+
+    def row(what: str, values: Iterable[float], target: float | None = None) -> Row:
+        return Row(_GROUP, what, "", "s", tuple(values), target=target)
+
+    yield row("until the first figure is drawn", (v.drawn for v in first))
+    yield row("the same, slow reader", (v.drawn for v in slow_first), 6)
+    for what, found, target in (
+        (touch, first, 0.1),
+        (f"{touch}, a training", second, 0.1),
+        (f"{touch}, slow reader", slow_first, 1.5),
+        (f"{touch}, a training, slow reader", slow_second, 1.5),
+    ):
+        yield row(what, (v.live for v in found), target)
+
+
+def _byte_rows(visits: list[_Visit], names: list[str]) -> Iterator[Row]:
+    """What was loaded until one figure was live, with others beside it."""
     embedded = _embedded(names) / 1e3
 
-    def row(what: str, values, unit: str, target: float | None = None) -> Row:
-        return Row(_GROUP, what, "", unit, tuple(values), target=target)
+    def row(what: str, values: Iterable[float], target: float | None = None) -> Row:
+        return Row(_GROUP, what, "", "kB", tuple(values), target=target)
 
-    yield row("the page itself, compressed", (v.html / 1e3 for v in visits), "kB", 200)
+    yield row("the page itself, compressed", (v.html / 1e3 for v in visits), 200)
     before = tuple(v.before / 1e3 for v in visits)
-    yield row("everything before a touch", before, "kB", 1200)
-    yield row("from the first touch until it computes", (v.later / 1e3 for v in visits), "kB", 150)
+    yield row("everything before a touch", before, 1200)
+    yield row("from the first touch until it computes", (v.later / 1e3 for v in visits), 150)
     sizes = sorted(_needs(BOOK).values())
-    yield row("the same, worst figure of the book", [sizes[-1] / 1e3], "kB", 150)
-    yield row("the same, median figure", [statistics.median(sizes) / 1e3], "kB", 30)
-    yield row("until the first figure is drawn", (v.drawn for v in visits), "s")
-    yield row("from the first touch until it computes", (v.live for v in visits), "s")
+    yield row("the same, worst figure of the book", [sizes[-1] / 1e3], 150)
+    yield row("the same, median figure", [statistics.median(sizes) / 1e3], 30)
     whole = tuple((v.before + v.later) / 1e3 for v in visits)
     against = "the same figures as FigureWidgets"
     peers = (embedded,) * _TURNS

@@ -20,12 +20,19 @@ _PRELOADED = "".join(
     rf'<link rel="preload" as="script" href="\2/{part}.js" />'
     for part in (*_MATHJAX, "output/chtml/fonts/tex")
 )
+_DEFERRED = (
+    "doctools|sphinx_highlight|clipboard.min|copybutton|togglebutton|design-tabs"
+    "|sphinx-book-theme|searchtools|language_data|searchindex"
+)
 # What the theme and docutils write, and what readers need instead.
 _MENDED = {
     # draws the icons a second time, half a megabyte; the theme's font has them all
     r'\s*<script defer src="[^"]*/fontawesome\.js[^"]*"></script>': "",
     # all parts of MathJax at once, and not only when the first has begun to run
     r'(<script defer="defer" src="([^"]*/mathjax)/startup\.js)': rf"{_PRELOADED}\1",
+    # what waits for the whole page anyway need not hold it up; documentation_options.js must, since
+    # a line in the page writes into it
+    rf'<script ((?:data-sd-[^>]* )?src="[^"]*\b(?:{_DEFERRED})\.js)': r"<script defer \1",
     # an icon or a short-cut is no part of a name, and a name must hold what is to be read
     r'(<i class="theme-switch [^>]*?) title="[\w ]+"': r'\1 aria-hidden="true"',
     r'(<button class="btn search-button-field [^>]*?) title="Search" aria-label="Search"': r"\1",

@@ -19,7 +19,7 @@ from bnviz import explorers
 from bnviz.figure.html import figure_html
 from bnviz.site.app import Book
 from bnviz.site.config import complete_config, mend_pages, social_card
-from bnviz.site.files import write_figures, write_libraries, write_scripts
+from bnviz.site.files import imported, write_figures, write_libraries, write_scripts
 from bnviz.site.icons import trim_icons
 from bnviz.site.neighbours import announce, collect_cards
 from bnviz.site.numbers import FigureRole, number_figures, refer
@@ -130,6 +130,15 @@ def _bring_figures_to_life(app: Book, pagename, templatename, context, doctree) 
     )
     app.add_css_file(f"{app.bnviz_page}/explorer.css")
     app.add_js_file(f"{app.bnviz_page}/explorer.js", type="module")
+    context["metatags"] = context.get("metatags", "") + _early(app, address, plotly)
+
+
+def _early(app: Book, address, plotly: str) -> str:
+    """Links to what figures will ask for, so that no file waits until another one is read."""
+    modules = (address(f"_static/{app.bnviz_page}/{name}", 1) for name in imported("explorer.js"))
+    links = [f'<link rel="preload" as="script" href="{plotly}">']
+    links += (f'<link rel="modulepreload" href="{module}">' for module in modules)
+    return "\n" + "\n".join(links)
 
 
 def _posters(app: Book, address, name: str) -> str:

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -16,9 +17,10 @@ from bnviz.poster.draw import picture, poster
 from bnviz.site.listing import listing
 from bnviz.site.spec import checked
 
-__all__ = ["write_figures", "write_libraries", "write_modules", "write_scripts"]
+__all__ = ["imported", "write_figures", "write_libraries", "write_modules", "write_scripts"]
 
 _PAGE = Path(__file__).parent.parent / "page"
+_IMPORT = re.compile(r'^import .*from "\./([\w.]+)";', re.MULTILINE)
 # Its menu, which MathJax's ready-made bundle holds, is two fifths of it.
 _MATHJAX = ("startup.js", "core.js", "input/tex.js", "input/tex", "output/chtml.js")
 _MATHJAX += ("output/chtml/fonts", "a11y/assistive-mml.js")
@@ -45,6 +47,22 @@ def write_scripts(home: Path) -> str:
     for source in sources:
         _write(home / folder / source.name, source.read_bytes)
     return f"bnviz/{folder}"
+
+
+def imported(script: str) -> list[str]:
+    """The page's modules that one of them imports, and what these import; in no particular order.
+
+    >>> imported("plotly.js")
+    ['fetching.js']
+    """
+    found: dict[str, None] = {}
+    waiting = [script]
+    while waiting:
+        text = (_PAGE / waiting.pop()).read_text(encoding="utf-8")
+        new = [name for name in _IMPORT.findall(text) if name not in found]
+        found |= dict.fromkeys(new)
+        waiting += new
+    return list(found)
 
 
 def write_figures(
