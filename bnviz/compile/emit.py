@@ -87,8 +87,9 @@ def emit(given: Sequence[Function], batch: int) -> Source:
     small: dict[bytes, tuple[str, torch.Tensor]] = {}
     addresses: dict[Buffer, str] = {}
     for program in programs.values():
-        for buffer in {b for k in program.kernels for b in k.reads() if b.kind == "constant"}:
-            addresses[buffer] = _constant(buffer, room, small, batch)
+        for buffer in (b for kernel in program.kernels for b in kernel.reads()):
+            if buffer.kind == "constant":
+                addresses[buffer] = _constant(buffer, room, small, batch)
     begin = room.end
     end = max([memory.plan(program, begin, batch) for program in programs.values()] or [begin])
 

@@ -26,7 +26,7 @@ def plan(program: Program, first: int, batch: int) -> int:
     """
     lives: dict[Buffer, list[int]] = {}
     for k, kernel in enumerate(program.kernels):
-        for buffer in kernel.reads() | kernel.writes():
+        for buffer in (*kernel.reads(), *kernel.writes()):
             if buffer.kind == "temporary":
                 lives.setdefault(buffer, [k, k])[1] = k
     placed: list[Buffer] = []

@@ -123,11 +123,13 @@ class Nest:
     def loads(self) -> list[Expression]:
         return [e for e in self._body().values() if e.form == "load"]
 
-    def reads(self) -> set[Buffer]:
-        return {e.buffer for e in self.loads()}
+    def reads(self) -> list[Buffer]:
+        """Each buffer once, always in the same order, so that another build gives the same C."""
+        return list(dict.fromkeys(e.buffer for e in self.loads()))
 
-    def writes(self) -> set[Buffer]:
-        return {s.buffer for s in (*self.stores, *self.sums)}
+    def writes(self) -> list[Buffer]:
+        """The same for what it stores and sums up."""
+        return list(dict.fromkeys(s.buffer for s in (*self.stores, *self.sums)))
 
     # --- merging ---------------------------------------------------------------------------------
 
@@ -162,7 +164,7 @@ class Nest:
         nest = self
         while (simpler := nest._collapsed()) is not None:
             nest = simpler
-        condition = shared_condition(nest.values(), nest.writes())
+        condition = shared_condition(nest.values(), set(nest.writes()))
         if condition is None:
             return "\n".join(nest._loops(names))
         lines, text = _statements(ex.parts(condition).values(), names)

@@ -30,11 +30,11 @@ class Call:
     inputs: list[View]
     outputs: list[View]
 
-    def reads(self) -> set[Buffer]:
-        return {v.buffer for v in self.inputs}
+    def reads(self) -> list[Buffer]:
+        return list(dict.fromkeys(v.buffer for v in self.inputs))
 
-    def writes(self) -> set[Buffer]:
-        return {v.buffer for v in self.outputs}
+    def writes(self) -> list[Buffer]:
+        return list(dict.fromkeys(v.buffer for v in self.outputs))
 
     def code(self, names: Names) -> str:
         """The call."""
@@ -110,7 +110,11 @@ class Program:
             late = [b for b, ready in needed.items() if ready > k]
             if any(ready > k + 1 for ready in needed.values()):
                 return False
-            if isinstance(earlier, Nest) and set(late) <= earlier.writes() and earlier.takes(nest):
+            if (
+                isinstance(earlier, Nest)
+                and set(late) <= set(earlier.writes())
+                and earlier.takes(nest)
+            ):
                 earlier.take(nest)
                 for buffer in nest.writes():
                     self.ready[buffer] = max(self.ready.get(buffer, 0), k + 1)
@@ -130,9 +134,9 @@ class Program:
                 kernel.stores = [s for s in kernel.stores if s.buffer in wanted]
                 kernel.sums = [s for s in kernel.sums if s.buffer in wanted]
                 kernel.reduced = kernel.reduced if kernel.sums else frozenset()
-            if kernel.writes() & wanted:
+            if not wanted.isdisjoint(kernel.writes()):
                 kept.append(kernel)
-                wanted |= kernel.reads()
+                wanted.update(kernel.reads())
         self.kernels = kept[::-1]
 
 
