@@ -12,6 +12,8 @@ __all__ = ["BuildError", "compiled"]
 _FLAGS = (
     *("-target", "wasm32-wasi", "-mexec-model=reactor", "-O3", "-std=c11", "-w"),
     *("-msimd128", "-mnontrapping-fptoint", "-mbulk-memory"),
+    # whole numbers overflow, as in PyTorch
+    "-fwrapv",
     *("-fno-math-errno", "-fno-trapping-math", "-fassociative-math", "-fno-signed-zeros"),
     *("-fno-unroll-loops",),
     *("-Wl,--export=memory_begins", "-Wl,--strip-all"),

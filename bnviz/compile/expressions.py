@@ -147,7 +147,9 @@ def _literal(number: float | int | bool, dtype: torch.dtype) -> str:
     if dtype == torch.bool:
         return str(int(bool(number)))
     if not dtype.is_floating_point:
-        text = f"{int(number)}{'LL' if abs(int(number)) >= 2**31 else ''}"
+        text = f"{int(number)}{'LL' if dtype == torch.int64 else ''}"
+        if int(number) == -(2**63):  # C reads the number first, then its sign
+            text = f"-{2**63 - 1}LL - 1"
     else:
         number = torch.tensor(float(number), dtype=dtype).item()
         if math.isnan(number):

@@ -82,19 +82,21 @@ INLINE double double_logistic(double x) { return 1.0 / (1.0 + exp(-x)); }
 #define hyperbolic(x) _Generic((x), double: tanh, default: float_hyperbolic)(x)
 #define logistic(x) _Generic((x), double: double_logistic, default: float_logistic)(x)
 #define root(x) _Generic((x), double: sqrt, default: sqrtf)(x)
-#define power(x, y) _Generic((x), double: pow, default: powf)(x, y)
+#define power(x, y) _Generic((x), double: pow, int64_t: whole_power, default: powf)(x, y)
 #define logarithm10(x) _Generic((x), double: log10, default: log10f)(x)
 #define sine(x) _Generic((x), double: sin, default: sinf)(x)
 #define cosine(x) _Generic((x), double: cos, default: cosf)(x)
 #define arctangent(x) _Generic((x), double: atan, default: atanf)(x)
-#define down(x) _Generic((x), double: floor, default: floorf)(x)
-#define up(x) _Generic((x), double: ceil, default: ceilf)(x)
-#define nearest(x) _Generic((x), double: rint, default: rintf)(x)
+#define down(x) _Generic((x), double: floor, float: floorf, default: whole)(x)
+#define up(x) _Generic((x), double: ceil, float: ceilf, default: whole)(x)
+#define nearest(x) _Generic((x), double: rint, float: rintf, default: whole)(x)
+#define towards_zero(x) _Generic((x), double: trunc, float: truncf, default: whole)(x)
 
 #define absolute(x) ((x) < 0 ? -(x) : (x) + 0)
 #define greater(a, b) ((a) > (b) || (a) != (a) ? (a) : (b))
 #define lesser(a, b) ((a) < (b) || (a) != (a) ? (a) : (b))
 #define remains(a, b) _Generic((a), float: float_remains, double: double_remains, default: whole_remains)(a, b)
+#define floored(a, b) _Generic((a), float: float_floored, double: double_floored, default: whole_floored)(a, b)
 
 INLINE float float_remains(float a, float b) {
   const float r = fmodf(a, b);
@@ -107,6 +109,25 @@ INLINE double double_remains(double a, double b) {
 INLINE int64_t whole_remains(int64_t a, int64_t b) {
   const int64_t r = a % b;
   return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+
+// The largest whole number not above a / b. Of fractions a / b may round up to a whole number that is
+// too large, so what remains goes first; then a rounded quotient is next to a whole number.
+#define FLOORED(TYPE, FLOOR)                                                                       \
+  INLINE TYPE TYPE##_floored(TYPE a, TYPE b) {                                                     \
+    const TYPE quotient = (a - TYPE##_remains(a, b)) / b, below = FLOOR(quotient);                 \
+    return b == 0 ? a / b : quotient - below > 0.5f ? below + 1 : below;                           \
+  }
+FLOORED(float, floorf)
+FLOORED(double, floor)
+INLINE int64_t whole_floored(int64_t a, int64_t b) { return (a - whole_remains(a, b)) / b; }
+
+INLINE int64_t whole(int64_t x) { return x; }
+INLINE int64_t whole_power(int64_t a, int64_t n) {
+  if (n < 0) return a == 1 ? 1 : a == -1 ? 1 - 2 * (n & 1) : 0;
+  int64_t y = 1;
+  for (; n; n >>= 1, a *= a) y *= n & 1 ? a : 1;
+  return y;
 }
 
 // --- products ------------------------------------------------------------------------------------
@@ -270,7 +291,9 @@ PRODUCT_TURNED(double, 2)
       for (int j = 0; j < n; j++) sum += y[j];                                                     \
       for (int j = 0; j < n; j++) y[j] /= sum;                                                     \
     }                                                                                              \
-  }                                                                                                \
+  }
+
+#define ARGMAX(TYPE)                                                                               \
   static void TYPE##_argmax(int rows, int n, const TYPE *restrict x, int64_t *restrict y) {        \
     for (int i = 0; i < rows; i++, x += n) {                                                       \
       int best = 0; /* the first of equal ones; NaN is the largest */                              \
@@ -290,6 +313,9 @@ PRODUCT_TURNED(double, 2)
 
 ROWS(float)
 ROWS(double)
+ARGMAX(float)
+ARGMAX(double)
+ARGMAX(int64_t)
 CUMULATE(float, double)
 CUMULATE(double, double)
 CUMULATE(int64_t, int64_t)
@@ -348,6 +374,7 @@ static void float_sort_columns(int many, int n, int width, const float *restrict
 PUT(float_scatter, float, =)
 PUT(double_scatter, double, =)
 PUT(int64_t_scatter, int64_t, =)
+PUT(uint8_t_scatter, uint8_t, =)
 PUT(float_scatter_add, float, +=)
 PUT(double_scatter_add, double, +=)
 PUT(int64_t_scatter_add, int64_t, +=)

@@ -6,8 +6,8 @@ import torch
 
 from bnviz.compile import expressions as ex
 from bnviz.compile.expressions import Place
+from bnviz.compile.kernels import called
 from bnviz.compile.operations import Context, operation
-from bnviz.compile.rows import called
 from bnviz.compile.sizes import Size, product
 from bnviz.compile.values import Index, Lazy, Value, spread
 
@@ -61,9 +61,11 @@ def index_select(ctx: Context, x, axis, which) -> Value:
 
 
 @operation("gather")
-def gather(ctx: Context, x, axis, which, **_) -> Value:
+def gather(ctx: Context, x, axis, which, *, sparse_grad=False) -> Value:
     """x[i, which[i, j]] for axis 1 of two: an index of its own for every element."""
     v, w = ctx.program.store(ctx.value(x)), ctx.value(which)
+    if len(v.shape) != len(w.shape):  # PyTorch takes a number for a vector
+        raise ctx.refused("indices need as many axes as the array they index")
     axis %= len(v.shape)
 
     def element(index: Index):
@@ -77,7 +79,7 @@ def gather(ctx: Context, x, axis, which, **_) -> Value:
 
 
 @operation("scatter")
-def scatter(ctx: Context, x, axis, which, src, **_) -> Value:
+def scatter(ctx: Context, x, axis, which, src) -> Value:
     """x, but y[i, which[i, j]] = src[i, j] for axis 1 of two."""
     return _put(ctx, x, axis, ctx.value(which), src, "scatter")
 
@@ -91,9 +93,13 @@ def scatter_add(ctx: Context, x, axis, which, src) -> Value:
 @operation("index_put")
 def index_put(ctx: Context, x, which, src, accumulate=False) -> Value:
     """x, but y[which] = src or += src, for one vector of indices."""
+    if (
+        len(which) != 1
+        or which[0].meta["val"].ndim != 1
+        or which[0].meta["val"].dtype == torch.bool
+    ):
+        raise ctx.refused("only one vector of whole numbers is supported, for the first axis")
     base, w = ctx.value(x), ctx.value(which[0])
-    if len(which) != 1 or len(w.shape) != 1:
-        raise ctx.refused("only one vector of indices is supported")
     shape = (*w.shape, *base.shape[1:])
     rows = Lazy(shape, w.dtype, lambda index: w.at(index[:1]), w.cost)
     return _put(ctx, x, 0, rows, src, "scatter_add" if accumulate else "scatter")
@@ -102,7 +108,9 @@ def index_put(ctx: Context, x, which, src, accumulate=False) -> Value:
 def _put(ctx: Context, x, axis: int, which: Value, src, function: str) -> Value:
     """One after another along all axes; a later one of the same index wins, or adds to it."""
     base, w = ctx.value(x), ctx.program.packed(which)
-    axis %= max(len(base.shape), 1)
+    if len(base.shape) != len(w.shape):
+        raise ctx.refused("indices need as many axes as the array they index")
+    axis %= len(base.shape)
     values = ctx.program.packed(spread(ctx.value(src, ctx.dtype), w.shape))
     target = ctx.program.packed(Lazy(base.shape, base.dtype, base.at, base.cost))
     final = ctx.program.new(base.shape, base.dtype)
@@ -111,5 +119,7 @@ def _put(ctx: Context, x, axis: int, which: Value, src, function: str) -> Value:
     if product(base.shape[:axis]) != before or product(base.shape[axis + 1 :]) != behind:
         raise ctx.refused("indices must be as wide as the array they index")
     sizes = (before, base.shape[axis], w.shape[axis], behind)
-    ctx.program.call(called(function, target, *sizes, pointers=4), [target, w, values], [final])
+    pointers = ("{0}", "{1}", "{2}", "{3}")
+    form = called(ctx, function, target, *sizes, *pointers)
+    ctx.program.call(form, [target, w, values], [final])
     return final

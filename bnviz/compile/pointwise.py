@@ -1,5 +1,6 @@
 """Operations on one element at a time, in C: what {0} + {1} is called in PyTorch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,9 +9,9 @@ from torch.fx import Node
 
 from bnviz.compile.choices import CHOICE
 from bnviz.compile.operations import Context, operation
-from bnviz.compile.values import Value, converted, mapped, spread
+from bnviz.compile.values import Value, converted, mapped
 
-__all__ = ["POINTWISE", "Form", "choice", "clamped", "pointwise", "power"]
+__all__ = ["POINTWISE", "Form", "choice", "clamped", "floored", "pointwise", "power", "quotient"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,6 @@ POINTWISE = {
     "add": Form("({0} + {1})"),
     "sub": Form("({0} - {1})"),
     "mul": Form("({0} * {1})"),
-    "div": _float("({0} / {1})", 4),
     "neg": Form("(-{0})"),
     "abs": Form("absolute({0})"),
     "reciprocal": _float("(1 / {0})", 4),
@@ -56,9 +56,9 @@ POINTWISE = {
     "tanh": _float("hyperbolic({0})"),
     "sigmoid": _float("logistic({0})"),
     "relu": Form("({0} < 0 ? 0 : {0})"),  # NaN stays
-    "floor": _float("down({0})", 1),
-    "ceil": _float("up({0})", 1),
-    "round": _float("nearest({0})", 1),  # halves to the even number
+    "floor": Form("down({0})"),
+    "ceil": Form("up({0})"),
+    "round": Form("nearest({0})"),  # halves to the even number
     "remainder": Form("remains({0}, {1})", cost=8),
     "minimum": Form("lesser({0}, {1})"),
     "maximum": Form("greater({0}, {1})"),
@@ -77,34 +77,58 @@ POINTWISE = {
     "__lshift__": Form("({0} << {1})"),
 }
 
+_TRUTHS = {"add": Form("({0} | {1})"), "bitwise_not": Form("(!{0})")}  # 1 + 1 is no truth
+
 
 @operation(*POINTWISE)
-def pointwise(ctx: Context, *given, alpha=1, **_) -> Value:
+def pointwise(ctx: Context, *given, alpha=1) -> Value:
     """An operation of the table on arrays that are spread to one shape."""
-    form, shape = POINTWISE[ctx.name], ctx.shape
-    arguments = [a for a in given if not isinstance(a, str)]
-    dtype = _computed_in(form, ctx.dtype, arguments)
-    values = [ctx.spread(ctx.value(a, dtype), shape) for a in arguments]
-    code = form.code
-    if ctx.name == "bitwise_not" and ctx.dtype == torch.bool:
-        code = "(!{0})"
+    form = POINTWISE[ctx.name]
+    if ctx.dtype == torch.bool and ctx.name in _TRUTHS:
+        form = _TRUTHS[ctx.name]
+    return _formed(ctx, form, given, alpha)
+
+
+def _formed(ctx: Context, form: Form, given: Sequence[Any], alpha=1) -> Value:
+    dtype = _computed_in(form, ctx.dtype, given)
+    values = [ctx.spread(ctx.value(a, dtype), ctx.shape) for a in given]
     if alpha != 1:  # a + alpha * b
-        values[1] = mapped(f"({{0}} * {alpha})", dtype, shape, values[1:], 1, dtype)
-    return mapped(code, ctx.dtype, shape, values, form.cost, dtype)
+        values[1] = mapped(
+            "({0} * {1})", dtype, ctx.shape, [values[1], _like(ctx, alpha, dtype)], 1, dtype
+        )
+    return mapped(form.code, ctx.dtype, ctx.shape, values, form.cost, dtype)
 
 
-def _computed_in(form: Form, result: torch.dtype, arguments: list[Any]) -> torch.dtype:
+def _like(ctx: Context, x, dtype: torch.dtype) -> Value:
+    return ctx.spread(ctx.value(x, dtype), ctx.shape)
+
+
+def _computed_in(form: Form, result: torch.dtype, given: Sequence[Any]) -> torch.dtype:
     """The format in which an operation computes: numbers give way to arrays, as in PyTorch."""
     if form.computes == "result":
         return result
-    values = [a.meta.get("val") for a in arguments if isinstance(a, Node)]
-    found, *rest = [v.dtype for v in values if isinstance(v, torch.Tensor)]
-    for dtype in rest:
-        found = torch.promote_types(found, dtype)
-    fractions = any(isinstance(a, float) for a in arguments)
-    if (form.computes == "float" or fractions) and not found.is_floating_point:
-        return torch.float32
-    return found
+    values = [a.meta["val"] if isinstance(a, Node) else a for a in given]
+    found = torch.result_type(values[0], values[-1])
+    return found if form.computes == "arguments" or found.is_floating_point else torch.float32
+
+
+_QUOTIENTS = {
+    None: _float("({0} / {1})", 4),
+    "floor": Form("floored({0}, {1})", cost=8),
+    "trunc": Form("towards_zero({0} / {1})", cost=4),
+}
+
+
+@operation("div")
+def quotient(ctx: Context, a, b, *, rounding_mode=None) -> Value:
+    """a / b, as it is or rounded to a whole number."""
+    return _formed(ctx, _QUOTIENTS[rounding_mode], (a, b))
+
+
+@operation("floor_divide")
+def floored(ctx: Context, a, b) -> Value:
+    """a // b."""
+    return quotient(ctx, a, b, rounding_mode="floor")
 
 
 _POWERS = {
@@ -139,6 +163,6 @@ def clamped(ctx: Context, x, low=None, high=None) -> Value:
     v, dtype = ctx.value(x), ctx.dtype
     for bound, code in ((low, "greater({0}, {1})"), (high, "lesser({0}, {1})")):
         if bound is not None:
-            b = spread(ctx.value(bound, dtype), v.shape)
-            v = mapped(code, dtype, v.shape, [v, b], 1, dtype)
+            v, b = (ctx.spread(x, ctx.shape) for x in (v, ctx.value(bound, dtype)))
+            v = mapped(code, dtype, ctx.shape, [v, b], 1, dtype)
     return v

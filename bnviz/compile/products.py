@@ -1,6 +1,6 @@
 """Products of matrices, which `kernels.c` keeps in registers block by block."""
 
-from bnviz.compile.expressions import C_TYPE
+from bnviz.compile.kernels import called
 from bnviz.compile.operations import Context, operation
 from bnviz.compile.values import Lazy, Value, View, mapped
 
@@ -23,8 +23,6 @@ def product_and_sum(ctx: Context, c, a, b) -> Value:
 
 def _product(ctx: Context, a: Value, b: Value) -> View:
     """(.., n, k) times (.., k, m): rows of b or of its transpose lie in one piece."""
-    if not a.dtype.is_floating_point:
-        raise ctx.refused(f"{a.dtype} cannot be multiplied; convert to float32")
     x, y = ctx.program.store(a), ctx.program.store(b)
     if not _runs(y, -1) and not (_runs(y, -2) and _runs(x, -1)):
         y = ctx.program.packed(Lazy(y.shape, y.dtype, y.at, 1))
@@ -32,11 +30,10 @@ def _product(ctx: Context, a: Value, b: Value) -> View:
     function = "product" if _runs(y, -1) else "product_turned"
     many = x.shape[0].code() if len(x.shape) == 3 else "1"
     steps = [_stride(v, 0) if len(v.shape) == 3 else "0" for v in (x, y, target)]
-    sizes = [size.code() for size in (*x.shape[-2:], y.shape[-1])]
+    sizes = (*x.shape[-2:], y.shape[-1])
     left = ["{0}", _stride(x, -2), _stride(x, -1)]
     right = ["{1}", _stride(y, -2 if function == "product" else -1), "{2}"]
-    arguments = ", ".join([many, *steps, *sizes, *left, *right])
-    form = f"{C_TYPE[a.dtype]}_{function}({arguments})"
+    form = called(ctx, function, x, many, *steps, *sizes, *left, *right)
     ctx.program.call(form, [x, y], [target])
     return target
 

@@ -2,19 +2,13 @@
 
 import torch
 
-from bnviz.compile.expressions import C_TYPE
+from bnviz.compile.kernels import called
 from bnviz.compile.operations import Context, operation
 from bnviz.compile.reshaping import reshaped
-from bnviz.compile.sizes import Size, product
+from bnviz.compile.sizes import product
 from bnviz.compile.values import Lazy, Value, View, converted
 
-__all__ = ["argmax", "called", "cumulated", "softmax", "sort"]
-
-
-def called(function: str, x: Value, *sizes: Size, pointers: int = 2) -> str:
-    """A call of one of `kernels.c`, such as float_softmax(B, 10, {0}, {1})."""
-    given = [size.code() for size in sizes] + [f"{{{k}}}" for k in range(pointers)]
-    return f"{C_TYPE[x.dtype]}_{function}({', '.join(given)})"
+__all__ = ["argmax", "cumulated", "softmax", "sort"]
 
 
 @operation("argmax")
@@ -26,7 +20,7 @@ def argmax(ctx: Context, x, axis=None, _keep=False) -> Value:
     rows = _as_rows(ctx, v, axis)
     found = ctx.program.new(rows.shape[:-1], torch.int64)
     sizes = (product(rows.shape[:-1]), rows.shape[-1])
-    ctx.program.call(called("argmax", v, *sizes), [rows], [found])
+    ctx.program.call(called(ctx, "argmax", v, *sizes, "{0}", "{1}"), [rows], [found])
     return reshaped(ctx.program, found, ctx.shape)
 
 
@@ -57,7 +51,8 @@ def _along(ctx: Context, function: str, v: Value, axis: int, scratch: int = 0) -
     rows = _as_rows(ctx, v, axis)
     found, *more = (ctx.program.new(rows.shape, v.dtype) for _ in range(1 + scratch))
     sizes = (product(rows.shape[:-1]), rows.shape[-1])
-    form = called(function, v, *sizes, pointers=2 + scratch)
+    pointers = [f"{{{k}}}" for k in range(2 + scratch)]
+    form = called(ctx, function, v, *sizes, *pointers)
     ctx.program.call(form, [rows], [found, *more])
     back = _back(len(v.shape), axis)
     shape, strides = ([own[k] for k in back] for own in (found.shape, found.strides))
@@ -87,13 +82,14 @@ def _back(rank: int, axis: int) -> list[int]:
 def sort(ctx: Context, x, axis=-1, descending=False) -> list[Value | None]:
     """Ascending; (others, n, width), the axis in the middle: columns are sorted side by side."""
     v = ctx.value(x)
-    if descending or v.dtype != torch.float32:
-        raise ctx.refused("only ascending float32 is supported")
+    if descending:
+        raise ctx.refused("only an ascending order is supported; sort -x")
     if any(u.args[1] == 1 and u.users for u in ctx.node.users):
         raise ctx.refused("only the sorted values are supported, not the order")
     axis %= len(v.shape)
     found = ctx.program.packed(Lazy(v.shape, v.dtype, v.at, v.cost))  # sorted in place
     target = ctx.program.new(v.shape, v.dtype)
     sizes = (product(v.shape[:axis]), v.shape[axis], product(v.shape[axis + 1 :]))
-    ctx.program.call(called("sort_columns", v, *sizes), [found], [target])
+    form = called(ctx, "sort_columns", v, *sizes, "{0}", "{1}")
+    ctx.program.call(form, [found], [target])
     return [target, None]

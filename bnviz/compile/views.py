@@ -6,7 +6,7 @@ Of a `View` the strides change, of a `Lazy` array the indices that it is asked f
 from bnviz.compile import expressions as ex
 from bnviz.compile.operations import Context, name_of, operation
 from bnviz.compile.reshaping import reshaped
-from bnviz.compile.sizes import Size, size_of
+from bnviz.compile.sizes import size_of
 from bnviz.compile.values import Index, Lazy, Value, View, converted, spread
 
 __all__ = [
@@ -75,6 +75,8 @@ def sliced(ctx: Context, x, axis=0, start=None, _end=None, step=1) -> Value:
     begin = ctx.size(start or 0)
     if begin.fixed is not None and begin.fixed < 0:
         begin = v.shape[axis] + begin
+        if begin.fixed is not None and begin.fixed < 0:
+            begin = size_of(0)  # more than there are: all of them
     if isinstance(v, View):
         strides = (*v.strides[:axis], v.strides[axis] * step, *v.strides[axis + 1 :])
         return v.with_axes(ctx.shape, strides, v.offset + v.strides[axis] * begin)
@@ -101,14 +103,13 @@ def split(ctx: Context, x, sizes, axis=0) -> list[Value]:
 
 @operation("diagonal")
 def diagonal(ctx: Context, x, offset=0, first=0, second=1) -> Value:
-    """x[k, k] of two axes, as the last axis: one step goes along both."""
-    if offset:
-        raise ctx.refused()
+    """x[k, k + offset] of two axes, as the last axis: one step goes along both."""
     v = ctx.program.store(ctx.value(x))
     a, b = first % len(v.shape), second % len(v.shape)
     rest = [k for k in range(len(v.shape)) if k not in (a, b)]
     strides = (*(v.strides[k] for k in rest), v.strides[a] + v.strides[b])
-    return v.with_axes(ctx.shape, strides)
+    begin = v.strides[b] * offset if offset >= 0 else v.strides[a] * -offset
+    return v.with_axes(ctx.shape, strides, v.offset + begin)
 
 
 @operation("flip")
@@ -133,21 +134,17 @@ def flipped(ctx: Context, x, axes) -> Value:
 
 
 @operation("repeat")
-def repeated(ctx: Context, x, *_) -> Value:
+def repeated(ctx: Context, x, times) -> Value:
     """The whole array again and again along its axes."""
     v, shape = ctx.value(x), ctx.shape
     own = (*[size_of(1)] * (len(shape) - len(v.shape)), *v.shape)
     if all(a == b or a.fixed == 1 for a, b in zip(own, shape, strict=True)):
         return ctx.spread(v, shape)
     # [repetition, own] per axis, then the two as one
-    wide: list[Size] = []
-    for a, b in zip(own, shape, strict=True):
-        n = b.fixed // a.fixed if a.fixed and b.fixed is not None else None
-        if n is None:
-            raise ctx.refused()
-        wide += [size_of(n), a]
-    v = reshaped(ctx.program, v, tuple(s for a in own for s in (size_of(1), a)))
-    return reshaped(ctx.program, ctx.program.packed(spread(v, wide)), shape)
+    narrow = tuple(size for a in own for size in (size_of(1), a))
+    wide = tuple(size for n, a in zip(times, own, strict=True) for size in (ctx.size(n), a))
+    v = spread(reshaped(ctx.program, v, narrow), wide)
+    return reshaped(ctx.program, ctx.program.packed(v), shape)
 
 
 @operation("cat")
