@@ -29,7 +29,7 @@ export class Page {
 
   async start() {
     await ask("load", { figure: this.about.figure, ...this.module });
-    await ask("start", { ...this.about, seed: this.seed, rows: this.rows });
+    await ask("start", { ...this.about, seed: this.seed, rows: this.rows, every: Infinity });
   }
 
   /** @param {number} steps */
@@ -37,7 +37,7 @@ export class Page {
     return timed(steps, async () => {
       let [left, loss] = [steps, NaN];
       while (left) {
-        const asked = { ...this.about, steps: Math.min(left, 64), budget: 12, every: steps + 1, watch: [] };
+        const asked = { ...this.about, steps: left, budget: 12, every: ["loss"], watch: ["loss"] };
         const records = await ask("advance", asked);
         left -= records.length;
         loss = records[records.length - 1].outputs.loss.data[0];

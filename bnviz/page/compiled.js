@@ -37,6 +37,7 @@ export class Compiled {
     this.batches = spec.batches;
     this.exports = /** @type {Record<string, any>} */ (instance.exports);
     this.begin = this.exports.memory_begins.value;
+    this.batch = 0; // of the last call
   }
 
   /**
@@ -69,13 +70,21 @@ export class Compiled {
   }
 
   /**
-   * Outputs of a function, copied out of the module's memory; a `next_state` stays there.
-   * @param {string} name @param {Record<string, ArrayLike<number>>} inputs all but `state`, which is
-   * where `keep` has put it
-   * @returns {Outputs}
+   * Call a function and copy its outputs.
+   * @param {string} name @param {Record<string, ArrayLike<number>>} inputs @returns {Outputs}
    */
   run(name, inputs) {
-    const { inputs: places, outputs } = this.functions[name];
+    this.call(name, inputs);
+    return this.outputs(name);
+  }
+
+  /**
+   * Call a function; its outputs lie in the module's memory until the next call.
+   * @param {string} name @param {Record<string, ArrayLike<number>>} inputs all but `state`, which is
+   * where `keep` has put it
+   */
+  call(name, inputs) {
+    const places = this.functions[name].inputs;
     const batch = inputs.rows?.length ?? 0;
     const [least, most] = this.batches;
     if ("rows" in places && !(batch >= least && batch <= most)) {
@@ -83,11 +92,19 @@ export class Compiled {
     }
     for (const key of Object.keys(inputs)) this.numbers(places[key], batch).data.set(inputs[key]);
     this.exports[name](batch);
+    this.batch = batch;
+  }
+
+  /**
+   * Outputs of a function that was called, copied out; a `next_state` stays.
+   * @param {string} name @param {string[]} only all, if none are named @returns {Outputs}
+   */
+  outputs(name, only = Object.keys(this.functions[name].outputs)) {
     /** @type {Outputs} */
     const found = {};
-    for (const [key, array] of Object.entries(outputs)) {
+    for (const key of only) {
       if (key === NEXT) continue;
-      const { data, dims } = this.numbers(array, batch);
+      const { data, dims } = this.numbers(this.functions[name].outputs[key], this.batch);
       found[key] = { data: data.slice(), dims };
     }
     return found;

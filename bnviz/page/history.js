@@ -10,6 +10,8 @@ export class History {
     /** @type {Float32Array[]} */
     this.columns = [];
     this.inLast = 0;
+    /** @type {Float32Array[]} of the image, used again for each */
+    this.rows = [];
   }
 
   /** Add the next value, always of one length. @param {ArrayLike<number>} value */
@@ -45,12 +47,18 @@ export class History {
     return this.columns.map((column) => column[at]);
   }
 
-  /** Columns side by side, as plotly's z: one row per element. @returns {Float32Array[]} */
+  /**
+   * Columns side by side, as plotly's z: one row per element. It shows the run until the next image
+   * is taken. @returns {Float32Array[]}
+   */
   image() {
     const height = this.columns[0]?.length ?? 0;
-    const rows = Array.from({ length: height }, () => new Float32Array(this.columns.length));
-    this.columns.forEach((column, k) => column.forEach((value, i) => (rows[i][k] = value)));
-    return rows;
+    while (this.rows.length < height) this.rows.push(new Float32Array(this.capacity));
+    // plain loops: a function for each of some 100,000 numbers would leave 40 MB of them a second
+    for (const [k, column] of this.columns.entries()) {
+      for (let i = 0; i < height; i++) this.rows[i][k] = column[i];
+    }
+    return this.rows.map((row) => row.subarray(0, this.columns.length));
   }
 
   /** Steps that fit before the next merge. @returns {number} */

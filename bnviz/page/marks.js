@@ -38,7 +38,8 @@ export function scatter(context, data, full, axes, _layout, below) {
   const points = pixels(data, axes);
   if (full.fill && full.fill !== "none") {
     context.fillStyle = full.fillcolor;
-    context.fill(area(full.fill, points, axes, below));
+    polyline(context, area(full.fill, points, axes, below));
+    context.fill();
   }
   if (full.mode.includes("lines") && full.line.width) {
     context.strokeStyle = full.line.color;
@@ -46,7 +47,8 @@ export function scatter(context, data, full, axes, _layout, below) {
     context.lineJoin = "round";
     const dash = DASHES[full.line.dash] ?? [];
     context.setLineDash(dash.map((d) => d * Math.max(3, full.line.width)));
-    context.stroke(polyline(points));
+    polyline(context, points);
+    context.stroke();
     context.setLineDash([]);
   }
   if (full.mode.includes("markers")) markers(context, data, full, points);
@@ -66,32 +68,34 @@ function place(axis, value) {
 /** @param {Point} point */
 const drawn = ([x, y]) => Number.isFinite(x) && Number.isFinite(y);
 
-/** @param {Point[]} points */
-function polyline(points) {
-  const path = new Path2D();
+/** Begin a context's path anew with lines. @param {CanvasRenderingContext2D} context @param {Point[]} points */
+function polyline(context, points) {
+  context.beginPath();
   let pen = false;
   for (const point of points) {
     if (!drawn(point)) pen = false;
-    else if (pen) path.lineTo(...point);
+    else if (pen) context.lineTo(point[0], point[1]);
     else {
-      path.moveTo(...point);
+      context.moveTo(point[0], point[1]);
       pen = true;
     }
   }
-  return path;
 }
 
-/** @param {string} fill @param {Point[]} points @param {Axes} axes @param {PlotlyTrace} [below] */
+/**
+ * Around what is to be filled.
+ * @param {string} fill @param {Point[]} points @param {Axes} axes @param {PlotlyTrace} [below]
+ */
 function area(fill, points, axes, below) {
   const edge = points.filter(drawn);
-  if (!edge.length) return new Path2D();
+  if (!edge.length) return [];
   const [first, last] = [edge[0], edge[edge.length - 1]];
   /** @type {Point[]} */
   let back = [];
   if (fill === "tozerox") back = [[axes.x(0), last[1]], [axes.x(0), first[1]]];
   else if (fill.startsWith("tonext") && below) back = pixels(below, axes).filter(drawn).reverse();
   else if (fill !== "toself") back = [[last[0], axes.y(0)], [first[0], axes.y(0)]];
-  return polyline([...edge, ...back]);
+  return [...edge, ...back];
 }
 
 /**
@@ -107,15 +111,15 @@ function markers(context, data, full, points) {
   context.globalAlpha *= opacity ?? 1;
   points.forEach((point, i) => {
     if (!drawn(point)) return;
-    const path = symbol(at(name, given.symbol, i), point, at(size, given.size, i));
+    symbol(context, at(name, given.symbol, i), point, at(size, given.size, i));
     const colour = at(color, given.color, i);
     [context.fillStyle, context.strokeStyle, context.lineWidth] = [colour, colour, 1.5];
-    if (hollow) context.stroke(path);
-    else context.fill(path);
+    if (hollow) context.stroke();
+    else context.fill();
     const { line } = full.marker;
     if (!hollow && line?.width) {
       [context.strokeStyle, context.lineWidth] = [line.color, line.width];
-      context.stroke(path);
+      context.stroke();
     }
   });
 }
@@ -138,7 +142,9 @@ export function bar(context, data, full, axes) {
   }
 }
 
+// used again for each heatmap: new ones for every picture would be 20 MB a second
 const scratch = document.createElement("canvas");
+let cells = new ImageData(scratch.width, scratch.height);
 /** @type {Map<string, Uint32Array>} */
 const palettes = new Map();
 
@@ -148,9 +154,12 @@ export function heatmap(context, data, full, axes, layout) {
   if (!columns || !rows) return;
   const [left, right] = edges(data.x, columns, axes.x);
   const [bottom, top] = edges(data.y, rows, axes.y);
-  scratch.width = columns;
-  scratch.height = rows;
-  /** @type {CanvasRenderingContext2D} */ (scratch.getContext("2d")).putImageData(coloured(data.z, full, top > bottom), 0, 0);
+  if (cells.width !== columns || cells.height !== rows) {
+    [scratch.width, scratch.height] = [columns, rows];
+    cells = new ImageData(columns, rows);
+  }
+  colour(cells, data.z, full, top > bottom);
+  /** @type {CanvasRenderingContext2D} */ (scratch.getContext("2d")).putImageData(cells, 0, 0);
   context.imageSmoothingEnabled = false;
   context.drawImage(scratch, left, Math.min(top, bottom), right - left, Math.abs(bottom - top));
   if (full.texttemplate) numbers(context, data, full, axes, layout, [left, right, bottom, top]);
@@ -169,13 +178,13 @@ function edges(centres, n, axis) {
 
 /**
  * One pixel for each cell; plotly's first row is at the bottom, unless the axis is upside down.
+ * @param {ImageData} image of that many cells
  * @param {Table} z @param {PlotlyFullTrace} full @param {boolean} flipped
  */
-function coloured(z, full, flipped) {
+function colour(image, z, full, flipped) {
   const [rows, columns] = [z.length, z[0].length];
   const colours = palette(full.colorscale);
   const scale = 255 / (full.zmax - full.zmin);
-  const image = new ImageData(columns, rows);
   const out = new Uint32Array(image.data.buffer);
   for (let i = 0; i < rows; i++) {
     const base = (flipped ? i : rows - 1 - i) * columns;
@@ -185,7 +194,6 @@ function coloured(z, full, flipped) {
       out[base + j] = Number.isNaN(level) ? 0 : colours[Math.max(0, Math.min(255, level | 0))];
     }
   }
-  return image;
 }
 
 /**

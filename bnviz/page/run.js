@@ -14,11 +14,12 @@ import { Shuffler } from "./prng.js";
  * @typedef {import("./spec").BindingSpec} Binding
  * @typedef {{
  *   initial: (seed: number, controls: number[]) => void,
- *   step: (rows: number[], controls: number[]) => Outputs,
+ *   step: (rows: number[], controls: number[]) => void,
+ *   outputs: (only?: string[]) => Outputs,
  *   keep: () => void,
  *   observe: null | ((controls: number[]) => Outputs),
  * }} Functions which hold the state: `initial` makes it anew, a step leaves it as it is until `keep`
- * puts the next one in its place
+ * puts the next one in its place; `outputs` are those of the newest step
  */
 
 /** State and minibatches of a run. */
@@ -46,20 +47,31 @@ export class Steps {
    */
   look(controls, batch) {
     const rows = this.shuffler.copy().take(batch);
-    const outputs = this.functions.step(rows, controls);
-    return { ...outputs, ...this.functions.observe?.(controls) };
+    this.functions.step(rows, controls);
+    return { ...this.functions.outputs(), ...this.functions.observe?.(controls) };
   }
 
-  /** One step. @param {number[]} controls @param {number} batch @returns {StepRecord} */
-  step(controls, batch) {
+  /**
+   * One step.
+   * @param {number[]} controls @param {number} batch @param {string[]} only outputs that the record
+   * shall hold, besides those of `observe`
+   * @returns {StepRecord}
+   */
+  step(controls, batch, only) {
     const shuffler = this.shuffler.copy();
     const rows = shuffler.take(batch);
-    let outputs = this.functions.step(rows, controls);
+    this.functions.step(rows, controls);
+    let outputs = this.functions.outputs(only);
     this.functions.keep();
     this.shuffler = shuffler;
     this.number += 1;
     if (this.number % this.every === 0) outputs = { ...outputs, ...this.functions.observe?.(controls) };
     return { number: this.number, outputs };
+  }
+
+  /** All outputs of the step that was just taken. @returns {Outputs} */
+  newest() {
+    return this.functions.outputs();
   }
 }
 
@@ -99,6 +111,13 @@ export class Run {
     const left = this.finite.filter((name) => !outputs[name].data.every(Number.isFinite));
     for (const name of left) this.diverged.set(this.spec.watch[name], number);
     return left.length > 0;
+  }
+
+  /** Outputs of which every step counts; of the others, only the newest is seen. @returns {string[]} */
+  get every() {
+    const appended = [...this.histories.keys()].map(({ output }) => output);
+    const { observed } = this.spec;
+    return [...new Set([...appended, ...this.finite])].filter((name) => !observed.includes(name));
   }
 
   /** Outputs that are watched and have not diverged. @returns {string[]} */

@@ -285,15 +285,12 @@ export class Simulation extends Explorer {
     const run = this.run;
     if (!run) return;
     this.wishes.look = false; // the steps show the newest values
+    const wanted = { steps, budget, every: run.every, watch: run.finite };
     /** @type {import("./run.js").StepRecord[]} */
-    const records = await ask("advance", { ...this.asked(), steps, budget, watch: run.finite });
+    const records = await ask("advance", { ...this.asked(), ...wanted });
     if (this.wishes.start) return;
-    for (const record of records) {
-      if (run.take(record)) this.pause();
-      this.apply(record.outputs);
-    }
-    this.show();
-    this.complain();
+    for (const record of records) if (run.take(record)) this.pause();
+    this.drawNow(run.outputs);
   }
 
   /** What the worker must know of the controls. */

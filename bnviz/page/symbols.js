@@ -2,12 +2,14 @@
 /** Marker symbols as paths, of the size that plotly gives them, and CSS colours as numbers. */
 
 /**
+ * Begin a context's path anew with a symbol. (A Path2D for each would be garbage by the next frame.)
+ * @param {CanvasRenderingContext2D} path
  * @param {string} name a plotly symbol; one that is not known becomes a circle
  * @param {[number, number]} point its middle, in pixels
  * @param {number} size its diameter
  */
-export function symbol(name, [x, y], size) {
-  const path = new Path2D();
+export function symbol(path, name, [x, y], size) {
+  path.beginPath();
   const r = size / 2;
   switch ((name ?? "circle").replace("-open", "")) {
     case "square":
@@ -25,10 +27,9 @@ export function symbol(name, [x, y], size) {
     default:
       path.arc(x, y, r, 0, 2 * Math.PI);
   }
-  return path;
 }
 
-/** @param {Path2D} path @param {number[][]} corners */
+/** @param {CanvasRenderingContext2D} path @param {number[][]} corners */
 function polygon(path, corners) {
   corners.forEach(([x, y], k) => (k ? path.lineTo(x, y) : path.moveTo(x, y)));
   path.closePath();
@@ -36,7 +37,7 @@ function polygon(path, corners) {
 
 /**
  * A fat x: the outline of two crossed bars.
- * @param {Path2D} path @param {number} x @param {number} y @param {number} r
+ * @param {CanvasRenderingContext2D} path @param {number} x @param {number} y @param {number} r
  */
 function cross(path, x, y, r) {
   const [a, b] = [r, 0.45 * r];

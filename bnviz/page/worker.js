@@ -46,17 +46,22 @@ const operations = {
   },
 
   /**
-   * Up to `steps` steps, but no more than fit in `budget` milliseconds; at least one.
-   * @param {Asked & {steps: number, budget: number, watch: string[]}} asked
+   * Up to `steps` steps, but no more than fit in `budget` milliseconds; at least one. The last record
+   * is complete, the others hold the outputs named in `every`.
+   * @param {Asked & {steps: number, budget: number, every: string[], watch: string[]}} asked
    */
-  advance({ figure, controls, batch, steps, budget, watch }) {
+  advance({ figure, controls, batch, steps, budget, every, watch }) {
     const end = performance.now() + budget;
+    const run = runOf(figure);
     const done = [];
+    /** @type {import("./run.js").StepRecord} */
+    let record;
     do {
-      const record = runOf(figure).step(controls, batch);
+      record = run.step(controls, batch, every);
       done.push(record);
       if (watch.some((name) => !record.outputs[name].data.every(Number.isFinite))) break;
     } while (done.length < steps && performance.now() < end);
+    Object.assign(record.outputs, run.newest());
     return done;
   },
 };
@@ -80,7 +85,8 @@ function functionsOf(figure) {
       module.run("initial", { seed: [seed], controls });
       module.keep("initial");
     },
-    step: (rows, controls) => module.run("step", { rows, controls }),
+    step: (rows, controls) => module.call("step", { rows, controls }),
+    outputs: (only) => module.outputs("step", only),
     keep: () => module.keep("step"),
     observe: module.functions.observe ? (controls) => module.run("observe", { controls }) : null,
   };
