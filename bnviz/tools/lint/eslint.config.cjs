@@ -4,7 +4,7 @@ const globals = require("globals");
 
 module.exports = [
   {
-    files: ["bnviz/{page,bench,jupyter}/**/*.js", "bnviz/poster/*.cjs"],
+    files: ["bnviz/{page,bench,jupyter}/**/*.js", "bnviz/poster/*.cjs", "tests/firefox/*js"],
     ...js.configs.recommended,
     languageOptions: { ecmaVersion: 2024, sourceType: "module", globals: globals.browser },
     rules: {
@@ -14,7 +14,7 @@ module.exports = [
     },
   },
   {
-    files: ["bnviz/poster/*.cjs"],
+    files: ["bnviz/poster/*.cjs", "tests/firefox/*.cjs"],
     languageOptions: { sourceType: "commonjs", globals: globals.node },
   },
   {
