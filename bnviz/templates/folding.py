@@ -60,7 +60,7 @@ def _layout(units: int, inputs: int, examples: int, top: float) -> dict:
     above = _OUTPUTS[1]
     notes = [
         heading("✕ before BN", 0, above, theme.NEUTRAL),
-        heading("● then BN", 0.32, above, theme.BN),
+        heading("● then BN", 0.38, above, theme.BN),
         note("<b>○ folded</b>", 1, above, "right", "bottom", theme.SECOND),
         heading("the layer before BN", 0, _BEFORE[1]),
         heading("the folded layer", 0, _AFTER[1], theme.SECOND),

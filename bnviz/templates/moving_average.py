@@ -18,8 +18,8 @@ _LABELS = (
     ("● one batch", 0.0, 1.04, theme.NEUTRAL),
     ("╍ truth", 0.345, 1.04, _TRUTH),
     ("━ exponential", 0.0, 1.0, theme.BN),
-    ("┅ cumulative", 0.345, 1.0, theme.THIRD),
-    ("◆ population", 1.0, 1.0, theme.SECOND),
+    ("┅ cumulative", 0.45, 1.0, theme.THIRD),
+    ("◆ population", 1.0, 1.04, theme.SECOND),
 )
 
 

@@ -24,7 +24,7 @@ NETS = (
     ("before", "BN before", theme.BN, "dash", "square"),
     ("after", "BN after", theme.SECOND, "dot", "diamond"),
 )
-_COLUMNS = (("in", "enters the activation", (0.0, 0.485)), ("out", "leaves the layer", (0.515, 1)))
+_COLUMNS = (("in", "into the activation", (0.0, 0.485)), ("out", "out of the layer", (0.515, 1)))
 _LAYERS_BOTTOM, _GAP, _LAYER_GAP = 0.345, 0.004, 0.03
 _BELOW = (0, _LAYERS_BOTTOM - 0.095)
 _HIGHEST = 0.8  # of a density; the peak of a normal distribution of std 1 is 0.4
