@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-import torch
-
 from bnviz.compile.build import compiled
+from bnviz.compile.check import check
 from bnviz.compile.emit import emit
 from bnviz.compile.instance import Instance
 from bnviz.compile.module import Module
@@ -31,7 +30,7 @@ def compile_figure(explorer: Explorer) -> Module:
             if array["format"] != "float":
                 raise ValueError(f"{output} of {name} is {array['format']}: make it float32")
     for function in functions:
-        _check(function, Instance(module))
+        check(function, Instance(module))
     return module
 
 
@@ -61,18 +60,3 @@ def _batches(explorer: Explorer) -> tuple[int, int]:
         if control.name == "batch" and isinstance(control, Slider):
             return int(control.min), int(control.max)
     return 1, 1
-
-
-def _check(function: Function, instance: Instance) -> None:
-    """Raise RuntimeError unless the module gives PyTorch's numbers, at least for these inputs."""
-    with torch.no_grad():
-        wanted = function.call(*function.arguments.values())
-    found = instance(function.name, **function.arguments)
-    for name, value in wanted.items():
-        got = found[name]
-        if not torch.allclose(got, value.detach(), rtol=1e-3, atol=1e-4, equal_nan=True):
-            gap = (got - value).abs().max()
-            raise RuntimeError(
-                f"{function.name} as compiled computes another {name} than PyTorch (largest "
-                f"difference {gap:.1e}): write the function with plainer tensor operations"
-            )
