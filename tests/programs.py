@@ -197,7 +197,7 @@ def _var(x: Tensor, n: int) -> Known:
     """Each square is off by some units, the mean by as many as it has terms."""
     axis = _axis(x, n)
     terms = x.shape[axis]
-    if terms <= n % 2:
+    if terms <= n % 2 or not x.numel():
         raise ValueError("nothing to divide by")
     y = x.var(axis, correction=n % 2)
     reach = (x.abs() + x.abs().amax(axis, keepdim=True)).double() ** 2

@@ -235,20 +235,50 @@ def test_gradients_are_compiled_too():
 def test_the_same_functions_give_the_same_c(name):
     explorer = explorers.get(name)
     functions = [function_of(explorer, f) for f in function_names(explorer)]
-    assert emit(functions, 32).code == emit(functions, 32).code
+    assert emit(functions, (2, 32)).code == emit(functions, (2, 32)).code
 
 
 # --- what cannot be compiled ---------------------------------------------------------------------
 
 
-def test_an_unknown_operation_is_named():
-    with pytest.raises(Unsupported, match=r"aten\.erfinv.*cannot be compiled"):
-        both(lambda x: {"y": torch.erfinv(x)}, x=X)
+def in_place(x):
+    y = x.clone()
+    y[0].mul_(2)  # y itself has changed now
+    return y
 
 
-def test_a_shape_that_depends_on_data_is_refused():
-    with pytest.raises(Exception, match=r"nonzero|data"):
-        both(lambda x: {"y": x[x > 0]}, x=X)
+REFUSED: dict[str, tuple[Callable[[torch.Tensor], torch.Tensor], str]] = {
+    "unknown": (torch.erfinv, r"aten\.erfinv.* cannot be compiled .*plainer"),
+    "a shape that depends on data": (lambda x: x[x > 0], r"aten\.index.*use torch\.where"),
+    "places that depend on data": (lambda x: x.nonzero(), r"aten\.nonzero.*use torch\.where"),
+    "a Python number": (lambda x: x * x.sum().item(), r"leave it a tensor"),
+    "a Python choice": (
+        lambda x: x if x.sum() > 0 else -x,
+        r"f asks for .*torch\.where instead of if",
+    ),
+    "two results": (lambda x: x.max(1).values, r"aten\.max\.dim.*plainer"),
+    "another meaning": (lambda x: torch.round(x, decimals=1), r"aten\.round\.decimals.*decimals"),
+    "descending": (lambda x: x.sort(0, descending=True).values, r"ascending order.*sort -x"),
+    "order": (lambda x: x.sort(0).indices, r"aten\.sort.*not the order"),
+    "half precision": (lambda x: x.half().float(), r"torch\.float16 is not .*torch\.float32"),
+    "in place": (in_place, r"aten\.mul_.* in place; write x = x \+ 1"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cannot_be_compiled_is_named_with_its_line(what):
+    call, message = REFUSED[what]
+    with pytest.raises((Unsupported, ValueError), match=message) as caught:
+        both(lambda x: {"y": call(x)}, x=X)
+    assert "test_compile.py:" in str(caught.value)
+
+
+@pytest.mark.parametrize("call", [lambda rows: rows[:10], lambda rows: rows[10:]])
+def test_what_is_true_for_some_minibatches_only_is_refused(call):
+    function = Function("f", lambda rows: {"y": call(rows)}, {"rows": torch.arange(23)})
+    compile_functions([function], (12, 32))  # an axis of length 0 or 1 is something else, too
+    with pytest.raises(ValueError, match=r"f does something else for a minibatch of [89] than for"):
+        compile_functions([function], (8, 32))
 
 
 def test_a_number_of_rows_that_becomes_a_python_number_is_refused():

@@ -39,46 +39,13 @@ _TERMS: dict[str, Callable[..., int]] = {
     "nll_loss_forward": lambda out, x, *_: x.shape[0],
 }
 # What rounds nothing: an element of the result is one of the arguments, or its sign is another.
-_EXACT = set(
-    [
-        "stack",
-        "cat",
-        "clone",
-        "_to_copy",
-        "index",
-        "index_select",
-        "gather",
-        "scatter",
-        "where",
-        "relu",
-        "clamp",
-        "clamp_min",
-        "maximum",
-        "minimum",
-        "max",
-        "min",
-        "amax",
-        "amin",
-        "sort",
-        "neg",
-        "abs",
-        "sign",
-        "floor",
-        "ceil",
-        "round",
-        "flip",
-        "repeat",
-        "zeros",
-        "ones",
-        "full",
-        "zeros_like",
-        "ones_like",
-        "full_like",
-        "arange",
-        "lift_fresh",
-        "threshold_backward",
-    ]
-)
+_EXACT = {
+    *("cat", "stack", "clone", "repeat", "flip", "sort", "where", "_to_copy", "lift_fresh"),
+    *("index", "index_select", "gather", "scatter", "relu", "threshold_backward"),
+    *("clamp", "clamp_min", "maximum", "minimum", "max", "min", "amax", "amin"),
+    *("neg", "abs", "sign", "floor", "ceil", "round"),
+    *("zeros", "ones", "full", "zeros_like", "ones_like", "full_like", "arange"),
+}
 
 
 class _Rounding(TorchDispatchMode):

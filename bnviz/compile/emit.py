@@ -67,16 +67,17 @@ class _Room:
         return at
 
 
-def emit(given: Sequence[Function], batch: int) -> Source:
+def emit(given: Sequence[Function], batches: tuple[int, int]) -> Source:
     """C for some functions of one figure, which share memory for what has the same name.
 
     Args:
         given: the functions.
-        batch: rows of the largest minibatch.
+        batches: sizes of the smallest and the largest minibatch.
     """
+    batch = batches[1]
     programs: dict[str, Program] = {}
     for function in given:
-        graph, expected = trace(function)
+        graph, expected = trace(function, batches)
         programs[function.name] = lower(graph, list(function.arguments), list(expected))
     room = _Room()
     inputs: dict[str, dict[str, Array]] = {}

@@ -41,7 +41,7 @@ def compile_functions(functions: Sequence[Function], batches: tuple[int, int]) -
         functions: with different names.
         batches: sizes of the smallest and the largest minibatch.
     """
-    made = emit(functions, batches[1])
+    made = emit(functions, batches)
     described = {
         name: {
             "inputs": {k: asdict(v) for k, v in made.inputs[name].items()},

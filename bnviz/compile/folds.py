@@ -8,13 +8,19 @@ from bnviz.compile.reshaping import reshaped
 from bnviz.compile.sizes import product, size_of
 from bnviz.compile.values import Value, converted, mapped, spread
 
-__all__ = ["FOLDS", "fold", "mean", "variance"]
+__all__ = ["FOLDS", "extreme", "fold", "mean", "variance"]
 
 FOLDS = {"sum": "+", "prod": "*", "any": "|"}
 FOLDS |= {"amax": "max", "max": "max", "amin": "min", "min": "min"}
 
 
-@operation(*FOLDS)
+@operation("max", "min")
+def extreme(ctx: Context, x) -> Value:
+    """The largest or smallest of all; along an axis it would be two results."""
+    return fold(ctx, x)
+
+
+@operation(*FOLDS.keys() - {"max", "min"})
 def fold(ctx: Context, x, axes=None, *_, **_more) -> Value:
     """All along these axes, or along all, with one operator."""
     return _folded(ctx, ctx.value(x), axes)

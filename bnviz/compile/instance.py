@@ -31,6 +31,7 @@ class Instance:
     def __init__(self, module: Module):
         engine = wasmtime.Engine()
         self.store, self.functions = wasmtime.Store(engine), module.about["functions"]
+        self.batches = module.about["batches"]
         instance = wasmtime.Instance(self.store, wasmtime.Module(engine, module.binary), [])
         self.exports = instance.exports(self.store)
         self.memory = cast(wasmtime.Memory, self.exports["memory"])
@@ -39,8 +40,15 @@ class Instance:
             self.memory.write(self.store, data, self.begin + at)
 
     def __call__(self, name: str, **given: Tensor) -> dict[str, Tensor]:
-        """Outputs of a function for some inputs; the number of `rows` is the minibatch."""
+        """Outputs of a function for some inputs; the number of `rows` is the minibatch.
+
+        Raises:
+            ValueError: the minibatch is smaller or larger than the module was made for.
+        """
         batch = len(given["rows"]) if "rows" in given else 0
+        least, most = self.batches
+        if "rows" in given and not least <= batch <= most:
+            raise ValueError(f"a minibatch of {batch}; this figure takes {least} to {most}")
         for key, array in self.functions[name]["inputs"].items():
             self._write(array, given[key], batch)
         cast(wasmtime.Func, self.exports[name])(self.store, batch)

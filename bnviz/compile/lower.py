@@ -5,6 +5,7 @@ where an array is summed, multiplied or sorted, where a value is wanted more tha
 small array is spread over a large one.
 """
 
+import inspect
 import operator
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
@@ -112,14 +113,34 @@ def _is_whole(x: View) -> bool:
     return own and x.is_contiguous and x.offset.fixed == 0
 
 
+_INSTEAD = {
+    "nonzero": "a shape that depends on data is not supported; use torch.where",
+    "_local_scalar_dense": "a tensor becomes a Python number here; leave it a tensor",
+}
+
+
 def _call(ctx: Context) -> Any:
     """One operation."""
-    node = ctx.node
-    if not hasattr(node.target, "_schema"):
+    node, target = ctx.node, ctx.node.target
+    if not isinstance(target, torch._ops.OpOverload):
         return _python(ctx)
+    if target._schema.is_mutable and ctx.name not in ("squeeze", "unsqueeze", "transpose", "t"):
+        raise ctx.refused("it changes an array in place; write x = x + 1 instead of x += 1")
     if ctx.name not in RULES:
-        raise ctx.refused()
-    return RULES[ctx.name](ctx, *node.args, **node.kwargs)
+        raise ctx.refused(*[_INSTEAD[ctx.name]] if ctx.name in _INSTEAD else [])
+    found = node.meta["val"]
+    for x in found if isinstance(found, (tuple, list)) else [found]:
+        if isinstance(x, torch.Tensor) and x.dtype not in ex.C_TYPE:
+            raise ctx.refused(f"{x.dtype} is not supported; use torch.float32")
+    rule = RULES[ctx.name]
+    try:
+        inspect.signature(rule).bind(ctx, *node.args, **node.kwargs)
+    except TypeError as error:
+        raise ctx.refused(f"{error}; write it with plainer tensor operations") from None
+    try:
+        return rule(ctx, *node.args, **node.kwargs)
+    except ValueError as error:  # of a size
+        raise ctx.refused(str(error)) from None
 
 
 def _python(ctx: Context) -> Any:

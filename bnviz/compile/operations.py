@@ -8,8 +8,10 @@ A rule gets the operation's own arguments behind its context. Rules stand in roo
 `creation`, `pointwise`, `views`, `folds`, `rows`, `lookups`, `products`.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from traceback import FrameSummary
 from typing import Any
 
 import torch
@@ -18,6 +20,7 @@ from torch.fx import Node
 from bnviz.compile import expressions as ex
 from bnviz.compile.program import Program
 from bnviz.compile.sizes import Size, product, size_of
+from bnviz.compile.trace import line_of
 from bnviz.compile.values import Lazy, Value, View, number, spread
 
 __all__ = ["RULES", "Context", "Rule", "Unsupported", "name_of", "operation"]
@@ -85,9 +88,11 @@ class Context:
 
     def refused(self, remedy: str = "write it with plainer tensor operations") -> Unsupported:
         """The error to raise, for what the rule cannot do."""
-        trace = self.node.meta.get("stack_trace") or self.node.stack_trace or ""
-        lines = [line.strip() for line in trace.splitlines() if "bnviz" in line or "File" in line]
-        where = lines[-1] if lines else "the line is not known"
+        frames = re.findall(r'File "(.*)", line (\d+), in (.*)\n(.*)', self.node.stack_trace or "")
+        where = line_of(
+            FrameSummary(file, int(number), name, line=line.strip())
+            for file, number, name, line in frames
+        )
         return Unsupported(f"{self.node.target} cannot be compiled ({where}): {remedy}")
 
 
