@@ -1,7 +1,9 @@
 """A figure, compiled: its functions as WebAssembly, checked against PyTorch."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+
+import torch
 
 from bnviz.compile.build import compiled
 from bnviz.compile.check import check
@@ -30,8 +32,16 @@ def compile_figure(explorer: Explorer) -> Module:
             if array["format"] != "float":
                 raise ValueError(f"{output} of {name} is {array['format']}: make it float32")
     for function in functions:
-        check(function, Instance(module))
+        check(_fitting(function, *_batches(explorer)), Instance(module))
     return module
+
+
+def _fitting(function: Function, least: int, most: int) -> Function:
+    """The function with a minibatch that the slider can give."""
+    given = function.arguments
+    if "rows" not in given or least <= len(given["rows"]) <= most:
+        return function
+    return replace(function, arguments={**given, "rows": torch.arange(least)})
 
 
 def compile_functions(functions: Sequence[Function], batches: tuple[int, int]) -> Module:
