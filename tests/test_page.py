@@ -372,3 +372,31 @@ def test_pages_without_a_figure_load_none_of_its_scripts(browser, book_url):
 def test_the_figure_follows_the_page_into_the_dark(reader):
     reader.figure("scale-shift")
     reader.show("dark")
+
+
+OTHER_BATCH = """async ([base, node]) => {
+  const { Compiled } = await import(new URL("compiled.js", base).href);
+  const place = new URL(node.dataset.spec, document.baseURI);
+  const spec = await (await fetch(place)).json();
+  const { module } = spec;
+  const compiled = await Compiled.load(module, (path) => new URL(path, place).href, 0);
+  const [least, most] = module.batches;
+  return [0, least - 1, most + 1].map((batch) => {
+    try {
+      compiled.run("step", { rows: new Int32Array(batch) });
+    } catch (error) {
+      return error.message;
+    }
+  });
+}"""
+
+
+@pytest.mark.parametrize("name", ["drift"])
+def test_a_module_takes_no_minibatch_that_the_slider_cannot_give(reader, name):
+    node = reader.figure(name).root.element_handle()
+    batch = next(c for c in explorers.get(name).controls if c.name == "batch")
+    least, most = int(batch.min), int(batch.max)
+    assert reader.page.evaluate(OTHER_BATCH, [reader.script, node]) == [
+        f"a minibatch of {size}; this figure takes {least} to {most}"
+        for size in (0, least - 1, most + 1)
+    ]
