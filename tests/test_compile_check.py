@@ -54,6 +54,23 @@ def test_a_nan_is_no_rounding():
         check(Function("f", lambda x: {"y": x * 2 + torch.nan}, {"x": X}), module)
 
 
+def test_a_sample_within_rounding_of_an_edge_may_fall_on_either_side():
+    """0.1 summed ten times is 1, or the number below; far from an edge there is one right side."""
+
+    def bars(edge, wrong):
+        return lambda x: {"y": ((x / 10).sum() >= edge).float() * (1 - wrong)}
+
+    arguments = {"x": torch.ones(10)}
+    module = Instance(compile_functions([Function("f", bars(1.0, 0), arguments)], (1, 1)))
+    other = 1.0 - module("f", **arguments)["y"].item()
+    spoiled = Function("f", lambda x: {"y": bars(1.0, 0)(x)["y"] * 0 + other}, arguments)
+    near = Instance(compile_functions([spoiled], (1, 1)))
+    check(Function("f", bars(1.0, 0), arguments), near)
+    far = Instance(compile_functions([Function("f", bars(0.99, 1), arguments)], (1, 1)))
+    with pytest.raises(RuntimeError, match="another y than PyTorch"):
+        check(Function("f", bars(0.99, 0), arguments), far)
+
+
 def test_every_figure_is_checked_when_it_is_compiled(monkeypatch):
     monkeypatch.setattr(checking, "_largest", lambda _: 0.0)  # no limit at all
     monkeypatch.setattr(
