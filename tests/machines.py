@@ -39,6 +39,10 @@ NUMBERS = (
     "tests/test_experiments.py",
     "tests/test_benefit_sweeps.py",
     "tests/test_placement_experiment.py",
+    "tests/test_compile.py",
+    "tests/test_compile_programs.py",
+    "tests/test_compile_check.py",
+    "tests/test_compile_batches.py",
     "bnviz/maths",
 )
 # Of the figures, not what is only data (templates, readouts, sizes of graphs), nor what one process
