@@ -72,7 +72,7 @@ def settings() -> dict[str, tuple[dict[str, str], tuple]]:
     the processor can do more, and the notebooks have seen both ends by then.
     """
     own = torch.backends.cpu.get_cpu_capability()
-    numbers = (*NUMBERS, "-k", ONLY)
+    numbers = (*NUMBERS, "-m", "not long", "-k", ONLY)
     found = {}
     if own != "DEFAULT":
         found["an older processor"] = (OLDER | ONE, (numbers, NOTEBOOKS))
