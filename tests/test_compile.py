@@ -59,6 +59,8 @@ EXACT: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "largest and smallest": lambda x: x.amax(0) - x.amin(1)[:3] + x.max() + x.min(),
     "products along an axis": lambda x: x.prod(1),
     "any": lambda x: (x > 2).any(1).float(),
+    "all": lambda x: (x > -2).all(0) & x.isfinite().all(),
+    "truths": lambda x: torch.logical_and(x, x > 1) | torch.logical_or(x < 0, x).logical_not(),
     "argmax": lambda x: x.argmax(1) + x.argmax(),
     "choices": lambda x: torch.where(x > 0.5, x, -x * 3),
     "whole numbers": lambda x: ((x * 4).long() >> 1) ^ 5,

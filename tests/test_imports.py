@@ -17,7 +17,7 @@ PACKAGE = Path(bnviz.__file__).parent
 RULE = {
     "maths": set(),
     "figure": {"maths"},
-    "experiments": {"maths"},
+    "experiments": {"maths", "compile"},
     "templates": {"figure", "experiments"},
     "plots": {"figure", "templates"},
     "explorers": {"maths", "figure", "templates"},

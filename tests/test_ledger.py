@@ -124,3 +124,44 @@ def test_the_page_and_its_data_are_built(claims):
     assert [row["measured"] for row in data] == [claim.measured for claim in claims]
     page = (BOOK.parent / "_build/html/book/ledger.html").read_text()
     assert all(f'id="{claim.id.lower()}"' in page for claim in claims)
+
+
+PART = {
+    "says": "Tuned, it is better.",
+    "rival": "It had more seeds.",
+    "contest": "tuned-sigmoid-5",
+    "against": "plain",
+    "measure": "accuracy",
+    "margin": 0.01,
+}
+
+
+def test_a_verdict_of_a_part_follows_from_the_stored_rows(book, monkeypatch):
+    (claim,) = book(ROW | {"parts": [PART, PART | {"measure": "search"}]})
+    tuned, searched = claim.parts
+    result = experiments.load("tuned-sigmoid-5")
+    for condition, effect in tuned.effects.items():
+        stored = result["summary"]["effects"]["plain"][condition]
+        assert effect.mean == pytest.approx(stored["mean"], rel=0.01)
+    assert (tuned.verdict, searched.verdict) == ("holds when", "holds")
+    # other data, another verdict
+    turned = json.loads(json.dumps(result))
+    for row in turned["rows"]:
+        row["contender"] = {"bn": "plain", "plain": "bn"}[row["contender"]]
+    monkeypatch.setattr(experiments, "load", lambda name: turned)
+    (claim,) = book(ROW | {"parts": [PART, PART | {"measure": "search"}]})
+    assert [part.verdict for part in claim.parts] == ["not supported here"] * 2
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"contest": "convergence"}, "is no contest"),
+        ({"against": "nobody"}, r"there are \['plain'\]"),
+        ({"measure": "beauty"}, "cannot measure 'beauty'"),
+        ({"verdict": "holds"}, "and nothing else"),
+    ],
+)
+def test_a_part_that_cannot_be_judged_is_refused_by_name(book, change, complaint):
+    with pytest.raises(ValueError, match=f"C01.*{complaint}"):
+        book(ROW | {"parts": [PART | change]})

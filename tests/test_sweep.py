@@ -57,6 +57,26 @@ def test_a_dask_cluster_gives_what_one_process_gives(serial):
         assert sweep(TOY.row, CELLS, dask=cluster.scheduler_address) == serial
 
 
+def test_a_sweep_that_broke_off_goes_on(tmp_path, serial):
+    done = tmp_path / "done"
+
+    class Broken(Exception):
+        pass
+
+    def breaking(cell):
+        if cell == CELLS[3] and not done.exists():
+            done.touch()
+            raise Broken
+        with (tmp_path / "log").open("a") as log:
+            log.write(f"{cell}\n")
+        return TOY.row(cell)
+
+    with pytest.raises(Broken):
+        sweep(breaking, CELLS, kept=tmp_path / "kept")
+    assert sweep(breaking, CELLS, kept=tmp_path / "kept") == serial
+    assert len((tmp_path / "log").read_text().splitlines()) == len(CELLS)  # none was run twice
+
+
 def test_a_failing_cell_stops_the_sweep():
     def fail(cell):
         raise ArithmeticError(f"cell {cell['seed']} fails")

@@ -31,7 +31,7 @@ from bnviz.compile.module import Module
 from bnviz.figure import drawing
 from bnviz.figure.explorer import Explorer
 
-__all__ = ["first_drawing", "key", "module", "modules"]
+__all__ = ["cache_folder", "first_drawing", "key", "module", "modules"]
 
 _TOOLS = ("torch", "ziglang", "scikit-learn")
 _KERNELS = Path(__file__).with_name("kernels.c")
@@ -57,7 +57,7 @@ def module(explorer: Explorer, folder: str | Path | None = None) -> Module:
 
 def modules(explorers: Iterable[Explorer], folder: str | Path | None = None) -> dict[str, Module]:
     """The modules of several figures, by figure; what is missing is compiled side by side."""
-    explorers, folder = list(explorers), _folder(folder)
+    explorers, folder = list(explorers), cache_folder(folder)
     paths = {e.name: folder / f"{e.name}.{key(e)}.module.gz" for e in explorers}
     missing = [(e, paths[e.name]) for e in explorers if _read(paths[e.name]) is None]
     if missing:
@@ -70,7 +70,7 @@ def first_drawing(explorer: Explorer, folder: str | Path | None = None) -> drawi
     """`drawing.first`, which for a network in training takes seconds. Arguments as in `graphs`."""
     data, texts = explorer.to_dict(), sources.closure("bnviz.figure.drawing")
     digest = _digest(data, key(explorer), texts)
-    path = _folder(folder) / f"{explorer.name}.first.{digest}.json.gz"
+    path = cache_folder(folder) / f"{explorer.name}.first.{digest}.json.gz"
     if (stored := _read(path)) is None:
         stored = json.dumps(dataclasses.asdict(drawing.first(explorer))).encode()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,8 @@ def _unwrapped(function):
     return function
 
 
-def _folder(folder: str | Path | None) -> Path:
+def cache_folder(folder: str | Path | None = None) -> Path:
+    """The folder given; else $BNVIZ_CACHE, or `.bnviz-cache` in the project."""
     if folder is None:
         project = Path(__file__).parents[2]
         root = project if (project / "pyproject.toml").exists() else Path.cwd()

@@ -40,19 +40,38 @@ class Instance:
             self.memory.write(self.store, data, self.begin + at)
 
     def __call__(self, name: str, **given: Tensor) -> dict[str, Tensor]:
-        """Outputs of a function for some inputs; the number of `rows` is the minibatch.
+"""Outputs of a function for some inputs; the number of `rows` is the minibatch.
 
         Raises:
             ValueError: the minibatch is smaller or larger than the module was made for.
+        """
+        batch = self.run(name, **given)
+        return {k: self._read(a, batch) for k, a in self.functions[name]["outputs"].items()}
+
+    def run(self, name: str, **given: Tensor) -> int:
+        """Call a function; its outputs stay where they are, as do inputs that are not given.
+
+        Returns:
+            the size of the minibatch, 0 without one.
+
+        Raises:
+            ValueError: as a call does.
         """
         batch = len(given["rows"]) if "rows" in given else 0
         least, most = self.batches
         if "rows" in given and not least <= batch <= most:
             raise ValueError(f"a minibatch of {batch}; this figure takes {least} to {most}")
-        for key, array in self.functions[name]["inputs"].items():
-            self._write(array, given[key], batch)
+        for key, value in given.items():
+            self._write(self.functions[name]["inputs"][key], value, batch)
         cast(wasmtime.Func, self.exports[name])(self.store, batch)
-        return {k: self._read(a, batch) for k, a in self.functions[name]["outputs"].items()}
+        return batch
+
+    def keep(self, name: str) -> None:
+        """The `next_state` of a function becomes the `state` that others begin with."""
+        at, shape, dtype = self._where(self.functions[name]["outputs"]["next_state"], 0)
+        size = int(np.prod(shape)) * dtype.itemsize
+        to, *_ = self._where(self.functions["step"]["inputs"]["state"], 0)
+        self.memory.write(self.store, self.memory.read(self.store, at, at + size), to)
 
     def _write(self, array: dict[str, Any], value: Tensor, batch: int) -> None:
         at, _, dtype = self._where(array, batch)

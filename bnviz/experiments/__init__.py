@@ -12,10 +12,13 @@ Loading a result needs nothing but Python; torch is imported when something is c
 
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bnviz.experiments import store
 from bnviz.experiments.experiment import Experiment
+
+if TYPE_CHECKING:
+    from bnviz.experiments.contest import Contest
 
 __all__ = ["get", "load", "names"]
 
@@ -40,6 +43,11 @@ _MODULES = {
     "landscape-cnn": "landscapes",
     "regularisation": "regularisation",
     "plateaus": "plateaus",
+    "tuned-sigmoid-1": "tuned",
+    "tuned-sigmoid-5": "tuned",
+    "tuned-sigmoid-10": "tuned",
+    "tuned-tanh-5": "tuned",
+    "tuned-relu-5": "tuned",
 }
 
 
@@ -53,12 +61,13 @@ def names() -> tuple[str, ...]:
 
 
 @cache
-def get(name: str) -> Experiment:
+def get(name: str) -> "Experiment | Contest":
     """The experiment of that name. Raises ValueError for a name that is not registered."""
     if name not in _MODULES:
         raise ValueError(f"no experiment is called {name!r}; there are {', '.join(_MODULES)}")
     module = import_module(f"bnviz.experiments.{_MODULES[name]}")
-    found = (e for e in vars(module).values() if isinstance(e, Experiment))
+    several = getattr(module, "CONTESTS", ())
+    found = (*several, *(e for e in vars(module).values() if isinstance(e, Experiment)))
     return next(e for e in found if e.name == name)
 
 

@@ -1,21 +1,27 @@
 """Compute stored results again: `python -m bnviz.experiments NAME [NAME ...]`."""
 
 import argparse
-import dataclasses
 import datetime
+import hashlib
 import os
 import platform
+import shutil
 import sys
 import time
+from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from bnviz import experiments
+from bnviz.compile.artifacts import cache_folder
+from bnviz.compile.sources import closure
 from bnviz.experiments import store
+from bnviz.experiments.contest import Contest
 from bnviz.experiments.experiment import Experiment, Row
 
 
-def result_of(experiment: Experiment, rows: list[Row]) -> dict[str, Any]:
+def result_of(experiment: Experiment | Contest, rows: list[Row]) -> dict[str, Any]:
     """What is stored: where it comes from, then the summary, then the rows."""
     packages = ("bnviz", "torch", "numpy")
     return {
@@ -34,14 +40,27 @@ def result_of(experiment: Experiment, rows: list[Row]) -> dict[str, Any]:
     }
 
 
-def compute(experiment: Experiment, jobs: int, dask: str | None, progress: bool) -> dict[str, Any]:
+def compute(
+    experiment: Experiment | Contest, jobs: int, dask: str | None, progress: bool
+) -> dict[str, Any]:
     """Run every cell and put the result together."""
     from bnviz.experiments.sweep import sweep
 
     jobs, dask = (1, None) if experiment.serial else (jobs, dask)
     options = {"jobs": jobs, "dask": dask, "progress": progress, "label": experiment.name}
-    light = dataclasses.replace(experiment, grid={})  # this is sent to the workers, once per cell
-    return result_of(experiment, sweep(light.row, experiment.cells, **options))
+    # a measured time is taken anew, and a cluster's workers have no folder in common
+    kept = None if experiment.serial or dask else _kept(experiment)
+    rows = experiment.compute(partial(sweep, **options, kept=kept))
+    if kept:
+        shutil.rmtree(kept, ignore_errors=True)
+    return result_of(experiment, rows)
+
+
+def _kept(experiment: Experiment | Contest) -> Path:
+    """Where the rows of an experiment wait for the others, as long as its code does not change."""
+    texts = closure(experiment.run.__module__)
+    digest = hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()[:16]
+    return cache_folder() / "runs" / f"{experiment.name}-{digest}"
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -70,7 +89,7 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.list:
         for name in experiments.names():
             experiment = experiments.get(name)
-            print(f"{name:24}{len(experiment.cells):5} runs   {experiment.title}")
+            print(f"{name:24}{experiment.runs:5} runs   {experiment.title}")
         return
     for name in experiments.names() if arguments.all else arguments.names:
         start = time.monotonic()

@@ -3,12 +3,14 @@
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-__all__ = ["Experiment", "Row", "between", "cells", "rounded"]
+__all__ = ["Experiment", "Row", "Sweep", "between", "cells", "rounded"]
 
 Row = dict[str, Any]
+# Runs cells, perhaps many at once, and gives their rows in order; see `sweep.sweep`.
+Sweep = Callable[[Callable[[Row], Row], Iterable[Row]], list[Row]]
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,16 @@ class Experiment:
     def cells(self) -> tuple[Row, ...]:
         """One dict for each run."""
         return cells(self.grid)
+
+    @property
+    def runs(self) -> int:
+        """How many trainings, or other runs, it takes."""
+        return len(self.cells)
+
+    def compute(self, sweep: Sweep) -> list[Row]:
+        """A row for every cell."""
+        light = replace(self, grid={})  # this is sent to the workers, once per cell
+        return sweep(light.row, self.cells)
 
     def row(self, cell: Row) -> Row:
         """The cell and its result, rounded as they are stored."""

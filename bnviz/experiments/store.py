@@ -53,6 +53,8 @@ def _text(value: Any) -> str:
 
 def _rows(grid: dict[str, list], columns: dict[str, list]) -> list[dict]:
     rows = zip(*columns.values(), strict=True)
+    if not grid:  # the rows say themselves which they are
+        return [dict(zip(columns, row, strict=True)) for row in rows]
     return [
         {**cell, **dict(zip(columns, row, strict=True))}
         for cell, row in zip(cells(grid), rows, strict=True)

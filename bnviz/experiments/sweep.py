@@ -2,9 +2,10 @@
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 import torch
-from joblib import Parallel, delayed, parallel_config
+from joblib import Memory, Parallel, delayed, parallel_config
 from tqdm import tqdm
 
 from bnviz.experiments.experiment import Row
@@ -20,6 +21,7 @@ def sweep(
     dask: str | None = None,
     progress: bool = False,
     label: str = "",
+    kept: str | Path | None = None,
 ) -> list[Row]:
     """`run` of every cell, in the order of the cells, however they were shared out.
 
@@ -30,6 +32,8 @@ def sweep(
         dask: address of a Dask scheduler, such as "tcp://10.0.0.5:8786". Its workers need bnviz.
         progress: show a bar on stderr.
         label: in front of the bar.
+        kept: a folder where each row is kept as soon as it is there; a sweep that broke off finds
+            them and goes on. It must belong to this `run` as it is now.
 
     Raises:
         ValueError: for jobs < 1.
@@ -38,7 +42,8 @@ def sweep(
     cells = list(cells)
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
-    calls = (delayed(_one_thread)(run, cell) for cell in cells)
+    call = Memory(kept, verbose=0).cache(_one_thread, ignore=["run"]) if kept else _one_thread
+    calls = (delayed(call)(run, cell) for cell in cells)
     with _backend(jobs, dask), tqdm(total=len(cells), desc=label, disable=not progress) as bar:
         rows = []
         for row in Parallel(return_as="generator")(calls):  # in order

@@ -11,6 +11,8 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from bnviz.site import ledger
+from bnviz.site.intervals import intervals
+from bnviz.site.parts import Part
 
 __all__ = ["setup"]
 
@@ -46,6 +48,19 @@ class ClaimsDirective(SphinxDirective):
         lines = [f"**{claim.claim}**", "", claim.measured, ""]
         lines += [f"*{claim.verdict.capitalize()}*: {claim.why}", ""] if claim.why else []
         lines += [f"Shown in {where}." + (f" Recompute: {commands}" if commands else "")]
+        self.state.nested_parse(StringList(lines, "claims.yml"), 0, entry)
+        for part in claim.parts:
+            entry += self._part(part)
+        return entry
+
+    def _part(self, part: Part) -> nodes.Node:
+        entry = nodes.container(classes=["bnviz-part"])
+        lines = [f"{part.says}", ""]
+        self.state.nested_parse(StringList(lines, "claims.yml"), 0, entry)
+        plot = intervals(part.effects, part.margin, f"Difference in {part.unit}")
+        head = f'<p class="bnviz-claim-head">{_badge(part.verdict)} {escape(part.because)}</p>'
+        entry += nodes.raw("", f"{head}{plot}", format="html")
+        lines = [f"{part.protocol} {part.rule} The rival: {part.rival} Recompute: `{part.command}`"]
         self.state.nested_parse(StringList(lines, "claims.yml"), 0, entry)
         return entry
 

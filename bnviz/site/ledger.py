@@ -14,12 +14,13 @@ import yaml
 
 from bnviz import experiments
 from bnviz.figure.explorer import readable, typeset
+from bnviz.site.parts import Part, read_part
 
 __all__ = ["VERDICTS", "Claim", "read"]
 
 VERDICTS = ("holds", "holds when", "not supported here", "error found", "cannot be measured here")
 _FIELDS = {"id", "claim", "sources", "chapter", "measured", "verdict"}
-_OPTIONAL = {"figure", "numbers", "why"}
+_OPTIONAL = {"figure", "numbers", "why", "parts"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Claim:
         verdict: one of `VERDICTS`.
         why: the condition, or what stands against it; "" where the verdict says all.
         commands: what recomputes the numbers.
+        parts: statements of the claim whose verdicts are computed.
     """
 
     id: str
@@ -47,6 +49,7 @@ class Claim:
     commands: tuple[str, ...]
     figure: str = ""
     why: str = ""
+    parts: tuple[Part, ...] = ()
 
 
 def read(book: Path) -> list[Claim]:
@@ -72,6 +75,7 @@ def _claim(row: dict, book: Path) -> Claim:
     try:
         values = {key: _number(place, book) for key, place in places.items()}
         measured = row["measured"].format(**values)
+        parts = tuple(map(read_part, row.get("parts", ())))
     except (KeyError, ValueError) as error:
         raise ValueError(f"{name}: {error}") from error
     if unused := [key for key in places if f"{{{key}}}" not in row["measured"]]:
@@ -79,7 +83,13 @@ def _claim(row: dict, book: Path) -> Claim:
     words = {key: row.get(key, "") for key in ("figure", "why")}
     fields = {key: row[key] for key in ("id", "claim", "chapter", "verdict")} | words
     commands = tuple(dict.fromkeys(_command(place) for place in places.values()))
-    return Claim(**fields, sources=tuple(row["sources"]), measured=measured, commands=commands)
+    return Claim(
+        **fields,
+        sources=tuple(row["sources"]),
+        measured=measured,
+        commands=commands,
+        parts=parts,
+    )
 
 
 def _command(place: dict) -> str:
