@@ -40,7 +40,7 @@ class Instance:
             self.memory.write(self.store, data, self.begin + at)
 
     def __call__(self, name: str, **given: Tensor) -> dict[str, Tensor]:
-"""Outputs of a function for some inputs; the number of `rows` is the minibatch.
+        """Outputs of a function for some inputs; the number of `rows` is the minibatch.
 
         Raises:
             ValueError: the minibatch is smaller or larger than the module was made for.
