@@ -10,10 +10,14 @@ from scipy import stats
 
 from bnviz import experiments
 from bnviz.experiments import store
+from bnviz.experiments.compiled import held_out, trainer
 from bnviz.experiments.contest import Contender, Contest, LogUniform
 from bnviz.experiments.statistics import Effect, effect, expected_best, steps_to
 from bnviz.experiments.sweep import sweep
 from bnviz.experiments.verdicts import VERDICTS, better
+from bnviz.maths.measures import accuracy
+from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.train import train
 
 CONTESTS = [n for n in experiments.names() if isinstance(experiments.get(n), Contest)]
 
@@ -181,3 +185,47 @@ def test_a_stored_contest_is_what_its_rows_say(name):
     ran = [tuple(r[k] for k in ("contender", "trial", "seed")) for r in result["rows"]]
     cells = contest.tuning_cells() + contest.report_cells(result["rows"])
     assert ran == [tuple(c[k] for k in ("contender", "trial", "seed")) for c in cells]
+
+
+# --- compiled trainings --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("norm", [False, True])
+def test_compiled_trainings_read_what_pytorch_reads(norm):
+    """After few steps: rounding, which differs, has not been amplified yet."""
+    network = {"sizes": (64, 32, 32, 10), "norm": norm, "activation": "tanh"}
+    settings = {"lr": 0.2, "scale": 1.0, "seed": 3}
+    found = trainer(16, **network).scores((5, 20), **settings)
+    fit, judge = held_out()
+    net = MLP(**network)
+    for k, steps in enumerate((5, 20)):
+        net.load_state_dict(initialise(net, settings["seed"], settings["scale"]))
+        train(net, fit, steps=steps, batch_size=16, lr=settings["lr"], seed=settings["seed"])
+        for key, split in (("validation", fit), ("test", judge)):
+            with torch.no_grad():
+                read = accuracy(net.eval()(split.x_test), split.y_test).item()
+            # one image may stand on the line between two classes
+            assert abs(found[key][k] - read) <= 1.5 / len(split.y_test), (key, steps)
+
+
+def test_a_stored_run_is_recomputed():
+    """One run of the report, from the initial weights to the stored curve."""
+    contest, rows = experiments.get("tuned-sigmoid-5"), experiments.load("tuned-sigmoid-5")["rows"]
+    assert isinstance(contest, Contest)
+    cell = contest.report_cells(rows)[0]
+    (stored,) = (
+        r["scores"]
+        for r in rows
+        if r["stage"] == "report" and all(r[k] == cell[k] for k in ("contender", "trial", "seed"))
+    )
+    # WebAssembly rounds alike everywhere, but compilers may not; a tenth of the way is alike
+    early = len(stored) // 10 + 1
+    found = contest.run(cell | {"steps": cell["steps"][:early]})["test"]
+    np.testing.assert_allclose(found, stored[:early], atol=1.5 / 360 + 0.0005)
+
+
+def test_no_image_that_judges_is_seen_before():
+    fit, judge = held_out()
+    seen = {tuple(row.tolist()) for row in torch.cat([fit.x_train, fit.x_test])}
+    assert len(fit.x_train) + len(fit.x_test) == 1437
+    assert not [row for row in judge.x_test if tuple(row.tolist()) in seen]
