@@ -26,7 +26,7 @@ def book_rows() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as name:
         cold = _build(Path(name))
         again = _build(Path(name))
-    yield Row(_GROUP, "the book, every graph exported anew", "", "s", (cold,))
+    yield Row(_GROUP, "the book, every figure compiled anew", "", "s", (cold,))
     yield Row(_GROUP, "the book, with nothing changed", "", "s", (again,))
     yield Row(_GROUP, "the largest process of both", "", "MB", (_largest(),))
 
