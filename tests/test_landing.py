@@ -15,7 +15,7 @@ SEEDS = range(5)
 def run(seed: int, *stops: int, rounding: int = 0, **values) -> dict[int, dict[str, float]]:
     """What `drift` shows at some steps of a run, as the page computes it.
 
-    rounding: above 0, every number of the start is off by up to its last digit, in a way of its own.
+    rounding: above 0, every number of the start is off by up to its last digit, each otherwise.
     """
     drift, graphs = explorers.get("drift"), twin("drift")
     state = graphs.run("initial", values, seed=np.array([seed], np.float32))["next_state"]

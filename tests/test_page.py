@@ -212,7 +212,7 @@ def test_a_run_longer_than_the_history_keeps_its_beginning(reader):
     figure.press("play")
     figure.wait_for("Number(node.dataset.step) > 260")
     figure.press("play")
-    figure.rest()  # a question to the worker may still be open, of as many steps as fit into a frame
+    figure.rest()  # a question to the worker may be open, of as many steps as fit into a frame
     steps = figure.drawn("bn-loss", "x")
     assert steps[:2] == [1.5, 3.5]
     assert steps[-1] == pytest.approx(figure.step, abs=2)
