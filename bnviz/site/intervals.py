@@ -7,7 +7,8 @@ from bnviz.experiments.statistics import Effect
 
 __all__ = ["intervals"]
 
-_LABEL, _PLOT, _NUMBER, _LINE = 110, 300, 170, 24  # widths, and the height of a line, in pixels
+# Widths, and the height of a line, in pixels; a telephone shows all of it in three quarters.
+_LABEL, _PLOT, _NUMBER, _LINE = 72, 180, 188, 24
 
 
 def intervals(effects: Mapping[str, Effect], margin: float, unit: str) -> str:
