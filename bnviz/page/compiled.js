@@ -37,7 +37,7 @@ export class Compiled {
     this.batches = spec.batches;
     this.exports = /** @type {Record<string, any>} */ (instance.exports);
     this.begin = this.exports.memory_begins.value;
-    this.batch = 0; // of the last call
+    this.batch = 0; // of the last call that had one: its outputs may be read after others
   }
 
   /**
@@ -79,7 +79,7 @@ export class Compiled {
   }
 
   /**
-   * Call a function; its outputs lie in the module's memory until the next call.
+   * Call a function; its outputs lie in the module's memory until it is called again.
    * @param {string} name @param {Record<string, ArrayLike<number>>} inputs all but `state`, which is
    * where `keep` has put it
    */
@@ -92,7 +92,7 @@ export class Compiled {
     }
     for (const key of Object.keys(inputs)) this.numbers(places[key], batch).data.set(inputs[key]);
     this.exports[name](batch);
-    this.batch = batch;
+    if ("rows" in places) this.batch = batch;
   }
 
   /**
