@@ -45,6 +45,7 @@ def memory_rows() -> Iterator[Row]:
     yield Row(_GROUP, f"{_FIGURE}, live", against, "MB", tuple(live), tuple(kernel))
     training = f"{_FIGURE}, in the midst of training"
     yield Row(_GROUP, training, against, "MB", tuple(busy), tuple(kernel))
+    yield Row(_GROUP, training, "", "MB", tuple(busy), (), target=200)
     after = f"{_FIGURE}, after {_STEPS:,} steps"
     yield Row(_GROUP, after, against, "MB", tuple(trained), tuple(kernel))
 
