@@ -49,6 +49,8 @@ SPOILS: dict[str, Callable[[NotebookNode], object]] = {
     "metadata of the machine": lambda n: n.metadata.update(language_info={"version": "3.11.7"}),
     "cell 2: asks nbval": lambda n: n.cells[2].update(source="# NBVAL_IGNORE_OUTPUT\n2 + 3"),
     "cell 3: asks nbval": lambda n: n.cells[3].metadata.update(tags=["nbval-skip"]),
+    "cell 2: nn.Linear without": lambda n: n.cells[2].update(source="net = nn.Linear(2, 3)"),
+    "cell 2: torch.rand(": lambda n: n.cells[2].update(source="x = torch.rand(2, 3)"),
 }
 
 
@@ -74,6 +76,20 @@ def test_a_clean_notebook_is_no_problem(tmp_path: Path):
     path = stored(clean_notebook(), tmp_path)
     assert notebooks.problems(path) == []
     assert notebooks.main(["--check", str(tmp_path)]) == 0
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "torch.manual_seed(0)\nnet = nn.Linear(2, 3)",
+        "x = torch.randn(len(y), 3, generator=torch.Generator().manual_seed(0))",
+        "y = F.dropout(x, training=False)",
+    ],
+)
+def test_what_is_seeded_may_be_random(source: str, tmp_path: Path):
+    notebook = clean_notebook()
+    notebook.cells[2].source = source
+    assert notebooks.problems(stored(notebook, tmp_path)) == []
 
 
 def test_nbval_may_look_away_from_a_drawing(tmp_path: Path):

@@ -24,6 +24,11 @@ _DRAWING = "application/vnd.plotly.v1+json"
 _COLAB = Path(__file__).with_name("_colab_cell.py").read_text(encoding="utf-8").strip()
 _COLAB_LOOKS = {"tags": ["remove-cell"], "jupyter": {"source_hidden": True}, "cellView": "form"}
 _CELL_SECONDS = 600
+# What draws from torch's own generator: parameters of layers, Dropout, random tensors without one.
+_DRAWS = re.compile(
+    r"nn\.(?:init\.|Linear|Conv\d|Dropout)"
+    r"|torch\.rand\w*\((?!(?:[^()]|\([^()]*\))*generator=)"
+)
 _OUTPUT_BYTES = 100_000
 _NOTEBOOK_BYTES = 500_000
 
@@ -115,7 +120,7 @@ def problems(path: str | Path) -> list[str]:
     """Return what a stored notebook holds that it must not, or lacks that it must have."""
     size = Path(path).stat().st_size
     notebook = nbformat.read(path, as_version=4)
-    return [*_notebook_problems(notebook, size), *_cell_problems(notebook)]
+    return [*_notebook_problems(notebook, size), *_cell_problems(notebook), *_unseeded(notebook)]
 
 
 def _notebook_problems(notebook: NotebookNode, size: int) -> Iterator[str]:
@@ -148,6 +153,20 @@ def _cell_problems(notebook: NotebookNode) -> Iterator[str]:
             yield f"cell {index}: asks nbval to look away from more than a drawing"
         for output in cell.outputs:
             yield from (f"cell {index}: {problem}" for problem in _output_problems(output))
+
+
+def _unseeded(notebook: NotebookNode) -> Iterator[str]:
+    """Where a cell draws random numbers that the next run draws otherwise.
+
+    A printed comparison then fails in one run of some thousand, on a machine that nobody watches.
+    """
+    for index, cell in enumerate(notebook.cells):
+        if cell.cell_type != "code":
+            continue
+        if "torch.manual_seed(" in cell.source:
+            return
+        if drawn := _DRAWS.search(cell.source):
+            yield f"cell {index}: {drawn[0]} without torch.manual_seed here or before"
 
 
 def _looks_away(cell: NotebookNode) -> bool:
