@@ -256,8 +256,8 @@ def test_a_figure_without_a_training_needs_no_worker(browser, book_url):
 
 def test_a_worker_killed_in_training_loses_the_run_and_says_so(browser, book_url):
     with visiting(browser, book_url, init=KEEP_WORKERS + HURRY) as visit:
-        visit.open("book/shift.html")
-        figure, idle = visit.figure("drift"), visit.figure("ics")
+        visit.open("book/placement.html")
+        figure, idle = visit.figure("placement"), visit.figure("channels")
         figure.root.scroll_into_view_if_needed()
         figure.press("play")
         figure.wait_for("Number(node.dataset.step) >= 3")

@@ -153,7 +153,7 @@ def test_play_trains_and_its_losses_are_pythons(reader):
     assert heat.shape[1] == len(figure.drawn("bn-loss", "x"))
 
 
-@shift
+@pytest.mark.page("whitening-and-drift.html")
 def test_a_simulation_that_is_not_observed_plays_on(reader):
     expected = losses(explorers.get("ics"), 15)
     figure = reader.figure("ics")
