@@ -12,4 +12,5 @@ class Book(Sphinx):
     bnviz_page: str  # the folder of the page's own scripts
     bnviz_figures: dict[str, dict[str, str]]  # figure -> its files
     bnviz_numbers: dict[tuple[str, str], str]  # (page, figure) -> such as "2.1"
+    bnviz_verdicts: dict[str, str]  # claim -> its verdict
     bnviz_cards: dict[str, str]  # page -> the first sentence of its card

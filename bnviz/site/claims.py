@@ -10,9 +10,11 @@ from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from bnviz.experiments.verdicts import VERDICTS
 from bnviz.site import ledger
 from bnviz.site.intervals import intervals
 from bnviz.site.parts import Part
+from bnviz.site.verdict import VerdictRole, badge, read_verdicts, say_verdicts
 
 __all__ = ["setup"]
 
@@ -30,15 +32,15 @@ class ClaimsDirective(SphinxDirective):
         return [self._tally(claims), *(self._entry(claim) for claim in claims)]
 
     def _tally(self, claims: list[ledger.Claim]) -> nodes.Node:
-        counts = {v: sum(c.verdict == v for c in claims) for v in ledger.VERDICTS}
-        parts = [f"{_badge(verdict)} {count}" for verdict, count in counts.items() if count]
+        counts = {v: sum(c.verdict == v for c in claims) for v in VERDICTS}
+        parts = [f"{badge(verdict)} {count}" for verdict, count in counts.items() if count]
         html = f'<p class="bnviz-tally">{len(claims)} claims: {", ".join(parts)}.</p>'
         return nodes.raw("", html, format="html")
 
     def _entry(self, claim: ledger.Claim) -> nodes.Node:
         entry = nodes.container(classes=["bnviz-claim"], ids=[claim.id.lower()])
         said = escape(", ".join(claim.sources))
-        head = f'<p class="bnviz-claim-head"><b>{claim.id}</b> {_badge(claim.verdict)} {said}</p>'
+        head = f'<p class="bnviz-claim-head"><b>{claim.id}</b> {badge(claim.verdict)} {said}</p>'
         entry += nodes.raw("", head, format="html")
         where = f"{{doc}}`{claim.chapter}`"
         if claim.figure:
@@ -48,39 +50,48 @@ class ClaimsDirective(SphinxDirective):
         lines = [f"**{claim.claim}**", "", claim.measured, ""]
         lines += [f"*{claim.verdict.capitalize()}*: {claim.why}", ""] if claim.why else []
         lines += [f"Shown in {where}." + (f" Recompute: {commands}" if commands else "")]
-        self.state.nested_parse(StringList(lines, "claims.yml"), 0, entry)
+        self._nested(lines, entry)
         for part in claim.parts:
             entry += self._part(part)
         return entry
 
     def _part(self, part: Part) -> nodes.Node:
         entry = nodes.container(classes=["bnviz-part"])
-        lines = [f"{part.says}", ""]
-        self.state.nested_parse(StringList(lines, "claims.yml"), 0, entry)
-        plot = intervals(part.effects, part.margin, f"Difference in {part.unit}")
-        head = f'<p class="bnviz-claim-head">{_badge(part.verdict)} {escape(part.because)}</p>'
+        self._nested([part.says, ""], entry)
+        head = f'<p class="bnviz-claim-head">{badge(part.verdict)} {escape(part.because)}</p>'
+        plot = _plot(part) if part.effects else ""
         entry += nodes.raw("", f"{head}{plot}", format="html")
-        lines = [f"{part.protocol} {part.rule} The rival: {part.rival} Recompute: `{part.command}`"]
-        self.state.nested_parse(StringList(lines, "claims.yml"), 0, entry)
+        self._nested([f"- {name}: {value}" for name, value in part.values.items()], entry)
+        commands = "; ".join(f"`{command}`" for command in part.commands)
+        rival = part.rival and f"The rival: {part.rival}"
+        foot = [part.protocol, part.rule, rival, commands and f"Recompute: {commands}"]
+        self._nested([" ".join(filter(None, foot))], entry)
         return entry
 
+    def _nested(self, lines: list[str], entry: nodes.Element) -> None:
+        self.state.nested_parse(StringList(lines, "claims.yml"), 0, entry)
 
-def _badge(verdict: str) -> str:
-    kind = verdict.replace(" ", "-")
-    return f'<span class="bnviz-verdict bnviz-{kind}">{verdict}</span>'
+
+def _plot(part: Part) -> str:
+    said = "Ratio" if part.factor else "Difference"
+    return intervals(part.effects, part.margin, f"{said} in {part.unit}", factor=part.factor)
 
 
 def setup(app: Sphinx) -> dict:
-    """Register the directive, and write the data beside the page."""
+    """Register directive and role, and write the data beside the page."""
     app.add_directive("claims", ClaimsDirective)
+    app.add_role("verdict", VerdictRole())
+    app.connect("env-check-consistency", read_verdicts)
     app.connect("html-page-context", _add_style)
+    app.connect("html-page-context", say_verdicts)
     app.connect("build-finished", _write_data)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
 def _add_style(app, pagename, templatename, context, doctree) -> None:
     """Beside the figures' own styles, which `bnviz.site.figures` has copied by then."""
-    if "bnviz-claim" in context.get("body", ""):
+    body = context.get("body", "")
+    if "bnviz-claim" in body or "bnviz-said" in body:
         app.add_css_file(f"{app.bnviz_page}/claims.css")
 
 
