@@ -33,6 +33,7 @@ _MODULES = {
     "placement-cnn": "placement",
     "inference-estimates": "inference",
     "folding-speed": "folding",
+    "bn-cost": "cost",
     "learning-rate": "rates",
     "depth": "depth",
     "weight-norm": "norms",
@@ -48,6 +49,16 @@ _MODULES = {
     "tuned-sigmoid-10": "tuned",
     "tuned-tanh-5": "tuned",
     "tuned-relu-5": "tuned",
+    "placed-sigmoid": "tuned",
+    "placed-tanh": "tuned",
+    "placed-relu": "tuned",
+    "affine-held-sigmoid": "affine",
+    "affine-held-relu": "affine",
+    "affine-only": "affine",
+    "tuned-batch-2": "tuned",
+    "tuned-batch-3": "tuned",
+    "tuned-batch-4": "tuned",
+    "tuned-batch-8": "tuned",
 }
 
 

@@ -42,10 +42,15 @@ class Trainer:
     Args:
         sizes, norm, activation, placement: as of `nets.MLP`.
         batch: rows of a minibatch, at least 2.
+        frozen: what the name of a parameter contains that keeps its initial value, such as
+            ("linear.weight", "linear.bias") for the hidden weights.
     """
 
-    def __init__(self, batch: int, **network):
-        self.batch, self.functions = batch, _functions(MLP(**network))
+    def __init__(self, batch: int, frozen: tuple[str, ...] = (), **network):
+        net = MLP(**network)
+        for name, parameter in net.named_parameters():
+            parameter.requires_grad_(not any(part in name for part in frozen))
+        self.batch, self.functions = batch, _functions(net)
         self.instance = Instance(compile_functions(self.functions, (batch, batch)))
 
     def scores(

@@ -98,7 +98,7 @@ class _Block(nn.Module):
 
     def __init__(self, inputs: int, channels: int, norm: bool, placement: str, activation: str):
         super().__init__()
-        self.linear = Conv(inputs, channels, bias=not norm)
+        self.linear = Conv(inputs, channels, bias=not norm or placement == "after")
         self.norm = BatchNorm(channels) if norm else nn.Identity()
         self.activation = Activation(activation)
         self.placement = placement

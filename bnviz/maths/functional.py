@@ -89,7 +89,8 @@ def descend(
     """w <- w - lr * dL/dw for every parameter w; the running statistics move by themselves.
 
     Args:
-        net: the module whose forward pass runs; its own parameters are never used.
+        net: the module whose forward pass runs; its own parameters are never used, but those that
+            do not require a gradient stay as they are.
         state: what it learns and tracks, by name.
         values: the same with the controls put in (`hold`); they decide the gradient.
         batch: rows and their classes, (m, ...) and (m,).
@@ -98,7 +99,7 @@ def descend(
     Returns:
         The new state and the loss before the step.
     """
-    learned = [name for name, _ in net.named_parameters()]
+    learned = [name for name, own in net.named_parameters() if own.requires_grad]
     x, y = batch
     with torch.enable_grad():
         values = values | {k: values[k].detach().requires_grad_() for k in learned}

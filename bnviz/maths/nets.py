@@ -167,7 +167,8 @@ class _Layer(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, norm: bool, placement: str, activation: str):
         super().__init__()
-        self.linear = _linear(inputs, outputs, bias=not norm)  # BN's own bias does that job
+        # A bias directly in front of BN is subtracted with the mean; one in front of g is not.
+        self.linear = _linear(inputs, outputs, bias=not norm or placement == "after")
         self.norm = BatchNorm(outputs) if norm else nn.Identity()
         self.activation = Activation(activation)
         self.placement = placement

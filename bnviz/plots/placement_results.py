@@ -1,5 +1,6 @@
 """The chapter on placement: stored runs, and normalised maps of a shifted image."""
 
+from collections.abc import Callable
 from typing import Any
 
 import plotly.graph_objects as go
@@ -8,7 +9,7 @@ from plotly.subplots import make_subplots
 from bnviz.figure import theme
 from bnviz.templates.placement import NETS
 
-__all__ = ["accuracies", "shifted_maps"]
+__all__ = ["accuracies", "flat_shares", "shifted_maps", "spreads"]
 
 _LOWEST = 0.8  # of the axis; what lies below is drawn there
 
@@ -17,8 +18,32 @@ def accuracies(result: dict[str, Any]) -> go.Figure:
     """Test accuracy of every network, one row for each activation, the settings side by side.
 
     Args:
-        result: `experiments.load("placement")`; a diverged run has no accuracy.
+        result: `experiments.load("placement")`, or the like; a diverged run has no accuracy.
     """
+    axis = {"range": [_LOWEST - 0.012, 1.01], "tickvals": [0.8, 0.9, 1], "tickformat": ".0%"}
+    return _by_setting(result, "accuracy", axis, ".1%", lambda value: max(value or 0, _LOWEST))
+
+
+def flat_shares(result: dict[str, Any]) -> go.Figure:
+    """Share of values of the last hidden layer on the flat part of the activation, likewise."""
+    axis = {"range": [-0.04, 1.04], "tickvals": [0, 0.5, 1], "tickformat": ".0%"}
+    return _by_setting(result, "saturated", axis, ".0%")
+
+
+def spreads(result: dict[str, Any]) -> go.Figure:
+    """Standard deviation of what enters the activation of the last hidden layer, likewise."""
+    axis = {"type": "log", "tickvals": [0.1, 1, 10], "range": [-1.2, 1.7]}
+    return _by_setting(result, "in_spread", axis, ".2g")
+
+
+def _by_setting(
+    result: dict[str, Any],
+    key: str,
+    axis: dict[str, Any],
+    said: str,
+    drawn: Callable[[float | None], float | None] = lambda value: value,
+) -> go.Figure:
+    """A number of every run; `drawn` says where a value is drawn that the axis does not reach."""
     names = list(dict.fromkeys(row["activation"] for row in result["rows"]))
     fig = make_subplots(len(names), 1, vertical_spacing=0.13)
     for i, activation in enumerate(names, start=1):
@@ -31,13 +56,13 @@ def accuracies(result: dict[str, Any]) -> go.Figure:
             fig.add_scatter(
                 x=[at + 0.27 * (k - 1) + 0.04 * (row["seed"] - 2)
                    for at, row in zip(places, runs, strict=True)],
-                y=[max(row["accuracy"] or 0, _LOWEST) for row in runs],
-                customdata=[row["accuracy"] for row in runs],
+                y=[drawn(row[key]) for row in runs],
+                customdata=[row[key] for row in runs],
                 mode="markers",
                 name=label,
                 showlegend=i == 1,
                 marker={"color": colour, "symbol": symbol, "size": 7},
-                hovertemplate="%{customdata:.1%}<extra>" + label + "</extra>",
+                hovertemplate=f"%{{customdata:{said}}}<extra>{label}</extra>",
                 row=i,
                 col=1,
             )  # fmt: skip
@@ -50,8 +75,7 @@ def accuracies(result: dict[str, Any]) -> go.Figure:
         )
         fig.add_annotation(_head(f"<b>{activation}</b>"), row=i, col=1)
     fig.update_xaxes(zeroline=False, showgrid=False, fixedrange=True)
-    fig.update_yaxes(range=[_LOWEST - 0.012, 1.01], tickvals=[0.8, 0.9, 1], tickformat=".0%",
-                     fixedrange=True)  # fmt: skip
+    fig.update_yaxes(fixedrange=True, **axis)
     return fig.update_layout(
         template=theme.template("light"),
         height=560,
