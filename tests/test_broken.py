@@ -9,7 +9,7 @@ from bnviz.maths.checks import CHECKS, failures
 from bnviz.maths.nets import BatchNorm
 from bnviz.maths.reestimate import reestimate
 
-COMPANY = "an answer does not depend on the company"
+COMPANY = "an answer does not depend on batch mates"
 RUNNING = {"the running mean is pytorchs", "the running variance is pytorchs"}
 CAUGHT = {
     "Right": set(),

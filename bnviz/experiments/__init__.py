@@ -32,6 +32,8 @@ _MODULES = {
     "placement": "placement",
     "placement-cnn": "placement",
     "inference-estimates": "inference",
+    "test-order": "order",
+    "dropout-shift": "dropout",
     "folding-speed": "folding",
     "bn-cost": "cost",
     "learning-rate": "rates",

@@ -50,7 +50,7 @@ def the_gradient_knows_the_statistics(kind: Kind) -> bool:
     return _same(gradient.sum(0), torch.zeros(D))
 
 
-def an_answer_does_not_depend_on_the_company(kind: Kind) -> bool:
+def an_answer_does_not_depend_on_batch_mates(kind: Kind) -> bool:
     """In evaluation mode an example gets the same output in any batch."""
     layer, _ = _trained(kind)
     one, other = _batches()[:2]
@@ -110,7 +110,7 @@ CHECKS: dict[str, Callable[[Kind], bool]] = {
     for check in (
         each_feature_is_normalised,
         the_gradient_knows_the_statistics,
-        an_answer_does_not_depend_on_the_company,
+        an_answer_does_not_depend_on_batch_mates,
         evaluation_changes_nothing,
         the_state_survives_saving,
         the_running_mean_is_pytorchs,
