@@ -277,7 +277,7 @@ def both(reader, name) -> Iterator[tuple[Kernel, Page]]:
     kernel = Kernel(name)
     try:
         page = Page(reader.figure(name), explorers.get(name))
-        page.reset()  # the page begins with the end of its first run
+        page.reset()
         yield kernel, page
     finally:
         kernel.close()

@@ -187,5 +187,4 @@ BROKEN_BATCHNORM = Simulation(
     rows=len(digits().x_train),
     every=5,
     watch={"right_loss": "the right one", "broken_loss": "the broken one"},
-    preview=60,
 )

@@ -120,5 +120,4 @@ CHANNELS = Simulation(
     observe=observe,
     rows=len(digits().x_train),
     watch={"plain_loss": "without BN", "bn_loss": "with BN"},
-    preview=120,
 )

@@ -148,5 +148,4 @@ DRIFT = Simulation(
     observe=observe,
     rows=len(digits().x_train),
     watch={"plain_loss": "without BN", "bn_loss": "with BN"},
-    preview=240,
 )

@@ -116,5 +116,4 @@ ICS = Simulation(
     step=step,
     rows=len(digits().x_train),
     watch={"plain_loss": "without BN", "bn_loss": "with BN", "noisy_loss": "with noisy BN"},
-    preview=240,
 )

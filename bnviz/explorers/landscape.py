@@ -165,5 +165,4 @@ LANDSCAPE = Simulation(
     observe=_DIGITS.observe,
     rows=len(digits().x_train),
     watch=WATCH,
-    preview=240,
 )

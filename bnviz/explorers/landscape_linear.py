@@ -74,5 +74,4 @@ LANDSCAPE_LINEAR = Simulation(
     observe=_LINEAR.observe,
     rows=ROWS,
     watch=WATCH,
-    preview=240,
 )

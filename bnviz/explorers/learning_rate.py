@@ -103,5 +103,4 @@ LEARNING_RATE = Simulation(
     rows=len(digits().x_train),
     watch={"plain_loss": "without BN", "bn_loss": "with BN"},
     history=300,
-    preview=300,
 )

@@ -148,5 +148,4 @@ LOSS_SURFACE = Simulation(
     rows=len(digits().x_train),
     every=20,
     watch={"plain_loss": "without BN", "bn_loss": "with BN"},
-    preview=200,
 )

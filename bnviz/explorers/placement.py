@@ -127,5 +127,4 @@ PLACEMENT = Simulation(
     observe=observe,
     rows=len(digits().x_train),
     watch={"plain_loss": "without BN", "before_loss": "BN before", "after_loss": "BN after"},
-    preview=120,
 )

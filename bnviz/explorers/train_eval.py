@@ -164,5 +164,4 @@ TRAIN_EVAL = Simulation(
     rows=len(digits().x_train),
     every=5,
     watch={"train_loss": "the network"},
-    preview=60,
 )

@@ -1,7 +1,7 @@
 """Put numbers into a figure: bindings carry outputs to traces, without plotly or any host.
 
-`first` is the drawing that readers see before anything runs: start values, and for a Simulation a
-short run with seed 0.
+`first` is the drawing that readers see before anything runs: start values, and a Simulation before
+its first step, with seed 0. What its run shows is for the reader to guess.
 """
 
 import copy
@@ -70,7 +70,7 @@ def apply(
 
 
 def first(explorer: Explorer) -> Drawing:
-    """What a reader sees first: start values, in a Simulation after `preview` steps, seed 0."""
+    """What a reader sees first: start values, in a Simulation before its first step, seed 0."""
     if isinstance(explorer, Simulation):
         return _first_of_simulation(explorer)
     outputs = explorer.outputs()
@@ -81,8 +81,6 @@ def first(explorer: Explorer) -> Drawing:
 def _first_of_simulation(simulation: Simulation) -> Drawing:
     numbers, controls = simulation.numbers({}), simulation.tensors({})
     run = Run(simulation, 0, controls)
-    for _ in range(simulation.preview):
-        run.step(controls)
     places = simulation.places(numbers)
     figure = apply(simulation.figure, simulation.bindings, run.outputs, run.histories, places)
     return Drawing(figure, simulation.say(numbers, run.outputs), run.number, list(run.observed))

@@ -203,7 +203,6 @@ class Simulation(Explorer):
         history: columns kept of what is appended; when they are full, pairs of them merge.
         watch: output -> what to call it. When one is not finite, the run has diverged. In the step
             before, what is measured may be infinite already, because its square overflows.
-        preview: steps of the run with start values that a page shows before anybody presses Play.
 
     Raises:
         ValueError: as `Explorer`, and without a control named "batch".
@@ -220,7 +219,6 @@ class Simulation(Explorer):
     every: int = 10
     history: int = 240
     watch: dict[str, str] = field(default_factory=dict[str, str])
-    preview: int = 0
 
     def __post_init__(self):
         super().__post_init__()
@@ -232,7 +230,7 @@ class Simulation(Explorer):
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the functions, as JSON-able data."""
-        own = ("rows", "every", "history", "watch", "preview")
+        own = ("rows", "every", "history", "watch")
         run = {
             "speeds": [asdict(speed) for speed in SPEEDS],
             "seed": {"min": 0, "max": LARGEST_SEED, "value": 0},

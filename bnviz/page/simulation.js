@@ -6,8 +6,8 @@
  * without is static again. Its wishes, the most urgent first; `load` is as in `figure.js`:
  *
  *     wish    who has it                                       what is done
- *     start   Reset, a seed, a link, a control that shapes     step 0, with some steps ahead; what was
- *             the run, any other wish without a run            under way is dropped
+ *     start   Reset, a seed, a link, a control that shapes     step 0; what was under way
+ *             the run, any other wish without a run            is dropped
  *     look    another control, while nothing plays             the state under the newest values
  *     step    Step, each time it is pressed                    one step
  *     play    Play, until Pause, a divergence or an error      steps by the clock, one picture a frame,
@@ -24,7 +24,7 @@ const MOST = 1024; // steps for one frame, when it goes as fast as it can
 
 /** @returns {Promise<number>} when the next frame begins */
 const nextFrame = () => new Promise((resolve) => requestAnimationFrame(resolve));
-const NONE = { load: false, look: false, start: null, step: 0, play: false };
+const NONE = { load: false, look: false, start: false, step: 0, play: false };
 
 export class Simulation extends Explorer {
   /** @param {HTMLElement} node @param {import("./spec").SimulationSpec} spec @param {URL} base */
@@ -32,7 +32,7 @@ export class Simulation extends Explorer {
     super(node, spec, base);
     /** @type {import("./spec").SimulationSpec} */
     this.spec = spec;
-    /** @type {{load: boolean, look: boolean, start: null | {ahead: number}, step: number, play: boolean}} */
+    /** @type {{load: boolean, look: boolean, start: boolean, step: number, play: boolean}} */
     this.wishes = { ...NONE };
     /** @type {Run | null} none before the first start, and after an error */
     this.run = null;
@@ -67,7 +67,7 @@ export class Simulation extends Explorer {
   async draw() {
     await super.draw();
     this.node.dataset.step = "0";
-    this.counter.textContent = `a first run of ${this.spec.preview} steps, press Play for your own`;
+    this.counter.textContent = "before the first step: guess, then press Play";
     new IntersectionObserver((entries) => {
       this.onScreen = entries[entries.length - 1].isIntersecting; // the newest
       this.work();
@@ -158,23 +158,14 @@ export class Simulation extends Explorer {
   }
 
   /** Step 0 with the controls as they are; of many calls at once, the last one counts. */
-  restart(ahead = 0) {
-    this.wish("start", { ahead });
+  restart() {
+    this.wish("start");
   }
 
   /** @param {import("./controls.js").ControlSpec | null} control */
   moved(control) {
-    if (control === null || control.restart) this.restart();
-    else if (!this.run) this.restart(this.chooses(control) ? this.spec.preview : 0);
+    if (control === null || control.restart || !this.run) this.restart();
     else this.wish("look");
-  }
-
-  /**
-   * Does a control only choose what is shown of a run? Then the first picture's run goes on.
-   * @param {{name: string}} control
-   */
-  chooses({ name }) {
-    return this.spec.bindings.some(({ by }) => by.includes(name));
   }
 
   // --- wishes --------------------------------------------------------------------------------
@@ -200,7 +191,7 @@ export class Simulation extends Explorer {
 
   /** A simulation waits until somebody presses Play; after a failure it begins anew. */
   begin() {
-    if (this.begun) this.wishes.start ??= { ahead: 0 };
+    if (this.begun) this.wishes.start = true;
   }
 
   /** @param {Error} error */
@@ -227,8 +218,7 @@ export class Simulation extends Explorer {
   }
 
   async start() {
-    const ahead = this.wishes.start?.ahead ?? 0;
-    this.wishes.start = null;
+    this.wishes.start = false;
     this.wishes.look = false; // what the controls say until here, the start shows
     this.begun = true;
     const { rows, every } = this.spec;
@@ -238,9 +228,6 @@ export class Simulation extends Explorer {
     run.look(outputs);
     this.outputs = {};
     this.drawNow(outputs);
-    while (run.number < ahead && !this.wishes.start && !run.diverged.size) {
-      await this.advance(ahead - run.number, 4 * BUDGET);
-    }
   }
 
   async look() {

@@ -155,7 +155,6 @@ export interface SimulationSpec {
   every: number;
   history: number;
   watch: Record<string, string>;
-  preview: number;
   observed: string[];
   speeds: SpeedSpec[];
   seed: SeedSpec;

@@ -188,7 +188,6 @@ class SimulationSpec(FigureSpec):
     every: int
     history: int
     watch: dict[str, str]
-    preview: int
     observed: list[str]
     speeds: list[SpeedSpec]
     seed: SeedSpec
