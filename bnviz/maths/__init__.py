@@ -9,7 +9,8 @@ In this order it is a course; each module opens with its formulas and their sour
    formulas in two lines, where they are not the subject.
 5. `convnet`: per channel instead of per unit.
 6. `train`, `record`, `measures`: a training loop, what a recorder keeps of it, what is measured.
-7. `ics`: two measures of internal covariate shift. `noisy`, `trio`: the experiment against it.
+7. `fade`: how the spread dies away in a deep network. `ics`: two measures of internal covariate
+   shift. `noisy`, `trio`: the experiment against it.
 8. `fold`, `reestimate`: inference without the layer; statistics measured afterwards.
 9. `broken`, `checks`: the usual mistakes, and the questions that find them.
 10. `landscape`, `surface`: how smooth the loss is along a gradient, and in a plane.
