@@ -60,7 +60,7 @@ notebooks: $(INSTALLED) ## Run the notebooks (or NB=one) and store their outputs
 bench: $(BOOK) ## Measure how fast it is, beside what a reader would otherwise use (GROUP=steps for one)
 	@$(PY) -m bnviz.tools.browser --install
 	@$(PY) -m bnviz.bench $(GROUP)
-	@$(PY) -m bnviz.tools.notebooks book/speed.ipynb
+	@$(PY) -m bnviz.tools.notebooks bnviz/bench/speed.ipynb
 
 links: $(INSTALLED) ## Look whether the links to other sites still lead somewhere
 	@$(PY) -c 'from jupyter_book.cli.main import main; main()' build . --builder linkcheck --path-output _build/links

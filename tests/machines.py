@@ -52,8 +52,7 @@ ONLY = (
     "not (json or template or binding or readout or operators or same_values or fingerprint"
     " or a_page_can_compute_it)"
 )
-# Every notebook but `speed`, which shows stored tables and computes nothing.
-NOTEBOOKS = ("tests/test_notebooks.py", "-k", "running_a_notebook and not speed")
+NOTEBOOKS = ("tests/test_notebooks.py", "-k", "running_a_notebook")
 
 OLDER = {
     "ATEN_CPU_CAPABILITY": "default",

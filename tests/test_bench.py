@@ -100,7 +100,7 @@ def test_one_line_says_how_all_figures_meet_a_target(monkeypatch):
 
 
 def test_the_page_lists_every_target():
-    notebook = nbformat.read(REPOSITORY / "book" / "speed.ipynb", 4)
+    notebook = nbformat.read(REPOSITORY / "bnviz" / "bench" / "speed.ipynb", 4)
     source = "\n".join(cell.source for cell in notebook.cells)
     listed = re.search(r"^Targets\((.*?)\)$", source, re.MULTILINE | re.DOTALL)[1]
     found = Targets(*re.findall(r'"(\w+)"', listed))

@@ -68,7 +68,7 @@ def test_the_figure_of_the_landing_page_moves(python, tmp_path):
 
 
 def test_the_stored_measurements_of_the_benchmark_are_there(python, tmp_path):
-    path = Path(shutil.copy2(BOOK / "speed.ipynb", tmp_path))
+    path = Path(shutil.copy2(ROOT / "bnviz" / "bench" / "speed.ipynb", tmp_path))
     done = nbval(path, python)
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout
