@@ -23,7 +23,7 @@ NETS = ("plain", "bn")
 def run(cell: Row) -> Row:
     """Train one network at one rate; test accuracy with running statistics, loss at the end.
 
-    A run that leaves the finite numbers has an accuracy of 0.1, that of guessing.
+    A run that diverges has an accuracy of 0.1, that of guessing.
     """
     data = digits()
     net = MLP(SIZES, norm=cell["net"] == "bn", activation=cell["activation"])

@@ -90,7 +90,7 @@ ICS = Simulation(
         "Three networks with the same data, seed and starting weights. Under the loss, of one "
         "layer: how far the distribution of a unit's values moved in this step, in standard "
         "deviations; then the gradient G of the layer's weights against G′, the same after the "
-        "layers below took their step: by how much it changed, in parts of its own length, and "
+        "layers below took their step: by how much it changed, as a fraction of its length, and "
         "whether it still points the same way (cosine 1)."
     ),
     controls=(

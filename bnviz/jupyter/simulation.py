@@ -36,7 +36,7 @@ class LiveSimulation(LiveFigure):
     def play(self) -> None:
         """Go on by itself until `pause`, in the event loop of a notebook.
 
-        It also stops when an output leaves the finite numbers; played again, it goes on as long as
+        It also stops when an output is no longer finite; played again, it goes on as long as
         another one that is watched stays finite.
 
         Raises:
@@ -61,7 +61,7 @@ class LiveSimulation(LiveFigure):
 
     @in_turn
     def step(self, n: int = 1) -> None:
-        """Do `n` steps now, then draw. Ends early when an output leaves the finite numbers.
+        """Do `n` steps now, then draw. Ends early when an output is no longer finite.
 
         Raises:
             ValueError: unless n is a whole number of at least 1.

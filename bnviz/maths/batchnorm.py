@@ -73,7 +73,7 @@ def backward(dy: Array, cache: Cache) -> tuple[Array, Array, Array]:
     x reaches the loss on three roads: x_hat itself, var_B and mu_B. With dx_hat = gamma * dy
 
         dvar = -1/2 (var_B + eps)^(-3/2) sum dx_hat * (x - mu_B)
-        dmu  = -(var_B + eps)^(-1/2) sum dx_hat             (its road through var_B sums up to 0)
+        dmu  = -(var_B + eps)^(-1/2) sum dx_hat             (its road through var_B sums to 0)
         dx   =  (var_B + eps)^(-1/2) dx_hat + dvar * 2 (x - mu_B) / n + dmu / n
 
     Put in dvar, dmu and x - mu_B = x_hat * sqrt(var_B + eps); the code has this one line:
