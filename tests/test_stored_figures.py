@@ -9,7 +9,19 @@ import pytest
 
 from bnviz.experiments import load
 from bnviz.figure import theme
-from bnviz.plots import convergence, ics_measures, ioffe, whitening_cost
+from bnviz.plots import (
+    contests,
+    convergence,
+    cost,
+    estimates,
+    ics_measures,
+    identity,
+    ioffe,
+    placement_results,
+    whitening_cost,
+)
+
+SIDES = {"bn": "with BN", "plain": "without BN"}
 
 FIGURES = {
     "ioffe": lambda: ioffe.ioffe_figure_1(load("ioffe-figure-1")),
@@ -19,6 +31,13 @@ FIGURES = {
     "relu": lambda: convergence.convergence_map(load("convergence-tanh-relu"), "relu"),
     "inside tanh": lambda: convergence.inside_map(load("convergence-tanh-relu"), "tanh"),
     "whitening": lambda: whitening_cost.whitening_cost(load("whitening-cost")),
+    "contests": lambda: contests.contests({"sigmoid": load("tuned-sigmoid-5")}, SIDES),
+    "estimates": lambda: estimates.estimates(load("inference-estimates"), {"a": "20", "b": "300"}),
+    "identity": lambda: identity.identity_residue([4, 16], [0.6, 0.3], {"eps": 1e-5}),
+    "flat": lambda: placement_results.flat_shares(load("placement")),
+    "spreads": lambda: placement_results.spreads(load("placement")),
+    "times": lambda: cost.times(load("bn-cost")),
+    "saved": lambda: cost.saved(load("bn-cost")),
 }
 
 
@@ -101,3 +120,28 @@ def test_every_run_is_a_mark():
     assert len(shown) == len(set(shown)) == len({r["class"] for r in result["rows"]})
     symbols = {(t.name, t.marker.symbol) for t in fig.data}
     assert len({s for _, s in symbols}) == len({n for n, _ in symbols})  # never colour alone
+
+
+def test_a_contest_shows_every_seed_and_the_median():
+    result = load("tuned-sigmoid-5")
+    for budget, steps in enumerate(("150", "300", "600")):
+        fig = contests.contests({"sigmoid": result}, SIDES, budget)
+        for side, label in SIDES.items():
+            found = result["summary"][side][steps]
+            dots, mark = (t for t in fig.data if label in t.hovertemplate)
+            assert list(dots.x) == found["test"]
+            assert list(mark.x) == [found["median"]]
+            assert len(set(dots.y)) == 1
+    with pytest.raises(KeyError):
+        contests.contests({"sigmoid": result}, {"nobody": "?"})
+
+
+def test_estimates_are_medians_with_their_ends():
+    result = load("inference-estimates")
+    fig = estimates.estimates(result, {"late": "300"}, ("ema10",))
+    rows = [r["ema10_300_acc"] for r in result["rows"] if r["batch"] == 32]
+    (line,) = fig.data
+    k = result["grid"]["batch"].index(32)
+    assert line.y[k] == pytest.approx(median(rows), abs=5e-4)
+    assert line.y[k] + line.error_y.array[k] == pytest.approx(max(rows), abs=5e-4)
+    assert line.y[k] - line.error_y.arrayminus[k] == pytest.approx(min(rows), abs=5e-4)

@@ -1,4 +1,4 @@
-"""`gradient-projection`: what BN's backward pass takes out of the gradient, and what it lets through."""
+"""`gradient-projection`: what BN's backward pass takes out of the gradient and lets through."""
 
 from functools import cache
 

@@ -61,7 +61,7 @@ def estimates(result: Mapping[str, Any], moments: Mapping[str, str], keys: Seque
     fig.update_annotations(font_size=13)
     return go.Figure(fig).update_layout(
         template=theme.template("light"),
-        height=130 + 270 * len(moments),
+        height=110 + 255 * len(moments),
         margin={"l": 55, "r": 10, "t": 30, "b": 45},
         legend={"orientation": "h", "y": 1.04, "yanchor": "bottom", "font": {"size": 11}},
     )
