@@ -40,9 +40,13 @@ function calm(window) {
 /** Its check takes the name of a colour axis for a mistake. @param {{code: string, astr: string}} found */
 const isFault = ({ code, astr }) => FAULTS.includes(code) && astr !== "coloraxis";
 
+/** @param {{x?: any[], y?: any[], z?: any[]}} trace */
+const hasData = ({ x, y, z }) => [x, y, z].some((values) => values?.length);
+
 /** @param {Order} order @param {any} window @returns {Promise<object>} */
 async function answer({ data, layout, template, width, png: wide }, window) {
-  const faults = window.Plotly.validate(data, layout) ?? [];
+  // Its check throws where no trace has data, as before the first step of a training.
+  const faults = data.some(hasData) ? (window.Plotly.validate(data, layout) ?? []) : [];
   const fault = faults.find(isFault);
   if (fault) return { refused: fault.msg };
   calm(window);

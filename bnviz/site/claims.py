@@ -65,7 +65,11 @@ class ClaimsDirective(SphinxDirective):
         commands = "; ".join(f"`{command}`" for command in part.commands)
         rival = part.rival and f"The rival: {part.rival}"
         foot = [part.protocol, part.rule, rival, commands and f"Recompute: {commands}"]
-        self._nested([" ".join(filter(None, foot))], entry)
+        if said := " ".join(filter(None, foot)):
+            head = '<details class="bnviz-how"><summary>How it was decided</summary>'
+            entry += nodes.raw("", head, format="html")
+            self._nested([said], entry)
+            entry += nodes.raw("", "</details>", format="html")
         return entry
 
     def _nested(self, lines: list[str], entry: nodes.Element) -> None:
