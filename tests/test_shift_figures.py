@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression
 
 from bnviz import explorers
 from bnviz.explorers import covariate_shift, whitening
+from bnviz.maths import gardens as photographed
 from bnviz.maths import measures
 from bnviz.maths.prng import Shuffler
 from tests.rounding import limit
@@ -43,7 +44,7 @@ def test_the_classifier_is_scikit_learns(photos, shuffled, square):
         def inputs(x):
             return np.stack([np.ones(len(x)), *x.T, *([x[:, 0] ** 2] if square else [])], 1)
 
-        model = LogisticRegression(C=covariate_shift.C, fit_intercept=False, tol=1e-9)
+        model = LogisticRegression(C=photographed.C, fit_intercept=False, tol=1e-9)
         model.set_params(max_iter=10_000).fit(inputs(sides["train"][0]), sides["train"][1])
         for side, (x, rose) in sides.items():
             expected = model.score(inputs(x), rose)

@@ -14,7 +14,9 @@ from bnviz.plots import (
     convergence,
     cost,
     estimates,
+    failures,
     ics_measures,
+    ics_scale,
     identity,
     ioffe,
     placement_results,
@@ -23,13 +25,16 @@ from bnviz.plots import (
 
 SIDES = {"bn": "with BN", "plain": "without BN"}
 
+KINDS = {name: load(f"failures-{name}") for name in ("sigmoid", "tanh", "relu")}
 FIGURES = {
     "ioffe": lambda: ioffe.ioffe_figure_1(load("ioffe-figure-1")),
     "ics": lambda: ics_measures.ics_measures(load("ics-measures")),
     "map": lambda: convergence.convergence_map(load("convergence")),
-    "inside": lambda: convergence.inside_map(load("convergence")),
     "relu": lambda: convergence.convergence_map(load("convergence-tanh-relu"), "relu"),
-    "inside tanh": lambda: convergence.inside_map(load("convergence-tanh-relu"), "tanh"),
+    "kinds": lambda: failures.kinds_by_rate(KINDS),
+    "early and late": lambda: failures.early_and_late(KINDS),
+    "revived": lambda: failures.revived(load("interventions")),
+    "scale": lambda: ics_scale.ics_scale(load("ics-scale")),
     "whitening": lambda: whitening_cost.whitening_cost(load("whitening-cost")),
     "contests": lambda: contests.contests({"sigmoid": load("tuned-sigmoid-5")}, SIDES),
     "estimates": lambda: estimates.estimates(load("inference-estimates"), {"a": "20", "b": "300"}),
@@ -98,28 +103,25 @@ def test_the_map_names_the_class_of_most_seeds(net, index):
             assert share.strip() == ("" if most == 5 else f"{most}/5")
 
 
-@pytest.mark.parametrize("activation", ["tanh", "relu"])
-def test_every_mark_is_inside_the_axes(activation):
-    result = load("convergence-tanh-relu")
-    fig = convergence.inside_map(result, activation)
-    finite = [
-        r for r in result["rows"] if r["activation"] == activation and r["width5"] is not None
-    ]
-    assert sum(len(t.x) for t in fig.data) == len(finite)
-    for values, axis in (("x", fig.layout.xaxis), ("y", fig.layout.yaxis)):
-        shown = np.log10([v for t in fig.data for v in t[values]])
-        assert axis.range[0] < shown.min()
-        assert shown.max() < axis.range[1]
-
-
-def test_every_run_is_a_mark():
-    result = load("convergence")
-    fig = convergence.inside_map(result)
-    assert sum(len(t.x) for t in fig.data) == 480
+def test_the_bars_hold_every_run_once():
+    fig = failures.kinds_by_rate(KINDS)
+    bars = [np.array(t.y) for t in fig.data]
+    assert sum(bars).sum() == pytest.approx(
+        2 * 3 * 7 / 1
+    )  # nets, activations, rates: each sums to 1
     shown = [t.name for t in fig.data if t.showlegend]
-    assert len(shown) == len(set(shown)) == len({r["class"] for r in result["rows"]})
-    symbols = {(t.name, t.marker.symbol) for t in fig.data}
-    assert len({s for _, s in symbols}) == len({n for n, _ in symbols})  # never colour alone
+    assert len(shown) == len(set(shown)) == 6
+
+
+def test_the_table_of_what_revives_holds_the_stored_counts():
+    result = load("interventions")
+    (heat,) = failures.revived(result).data
+    column = list(heat.x).index("dead<br>tanh")
+    found = {arm: row[column] for arm, row in zip(heat.y, heat.z, strict=True)}
+    arms = next(r["arms"] for r in result["rows"] if r["setting"] == "dead tanh")
+    assert found["means held from the start"] == sum(a > 0.5 for a in arms["held"]["all"])
+    assert found["goes on"] == sum(a > 0.5 for a in arms["goes on"]["all"])
+    assert found["γ = 1, β = 0 again"] is None
 
 
 def test_a_contest_shows_every_seed_and_the_median():

@@ -73,6 +73,10 @@ class Instance:
         to, *_ = self._where(self.functions["step"]["inputs"]["state"], 0)
         self.memory.write(self.store, self.memory.read(self.store, at, at + size), to)
 
+    def read(self, name: str, key: str) -> Tensor:
+        """An input of a function as it lies there, such as the state that `keep` put."""
+        return self._read(self.functions[name]["inputs"][key], 0)
+
     def _write(self, array: dict[str, Any], value: Tensor, batch: int) -> None:
         at, _, dtype = self._where(array, batch)
         self.memory.write(self.store, value.numpy().astype(dtype).tobytes(), at)

@@ -24,10 +24,17 @@ __all__ = ["get", "load", "names"]
 
 _MODULES = {
     "ioffe-figure-1": "ioffe",
+    "gardens": "gardens",
+    "slower": "slower",
     "ics-measures": "shifts",
+    "ics-scale": "staleness",
     "convergence": "convergence",
     "convergence-longer": "convergence",
     "convergence-tanh-relu": "convergence",
+    "failures-sigmoid": "failures",
+    "failures-tanh": "failures",
+    "failures-relu": "failures",
+    "interventions": "interventions",
     "whitening-cost": "whitening",
     "placement": "placement",
     "placement-cnn": "placement",
