@@ -52,6 +52,7 @@ _MODULES = {
     "edges-held": "edges",
     "regularise-10": "regularisation",
     "regularise-30": "regularisation",
+    "regularise-150": "regularisation",
     "ghosts": "regularisation",
     "plateaus": "plateaus",
     "tuned-sigmoid-1": "tuned",

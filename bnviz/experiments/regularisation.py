@@ -75,7 +75,7 @@ CONTESTS = (
             "BN regularises only if the interval of BN less plain lies above 0 at all budgets; "
             "Dropout is obsolete only if that of BN less Dropout does, and both less BN does not",
         )
-        for batch in (10, 30)
+        for batch in (10, 30, ROWS)
     ),
     _contest(
         "ghosts",

@@ -13,15 +13,18 @@ __all__ = ["base_rates", "changes", "coupling", "times_fewer"]
 
 NETS = (("plain", "without BN", theme.PLAIN, "diamond"), ("bn", "with BN", theme.BN, "circle"))
 _MOVES = {"mean": "its mean", "spread": "its spread", "value": "a single value"}
-_CHANGES = {  # what is done -> before and after, in the experiment `seven-changes`
+# what is done -> before and after, in the experiment `seven-changes`
+_RATES = {
+    "5 times the rate": ("decay-slow-600", "decay-larger-600"),
+    "decay 5 times as fast": ("decay-slow-600", "decay-fast-600"),
+    "decay 5 times as fast<br>at 5 times the rate": ("decay-larger-600", "decay-coupled-600"),
+    "both together": ("decay-slow-600", "decay-coupled-600"),
+}
+_OTHERS = {
     "Dropout, 10 %": ("dropout-0", "dropout-10"),
     "Dropout, 50 %": ("dropout-0", "dropout-50"),
     "L2, 0.003": ("l2-0", "l2-30"),
     "L2, 0.01": ("l2-0", "l2-100"),
-    "5 times the rate,<br>600 steps": ("decay-slow-600", "decay-larger-600"),
-    "decay 5 times as fast,<br>600 steps": ("decay-slow-600", "decay-fast-600"),
-    "the same, 5 times the rate,<br>600 steps": ("decay-larger-600", "decay-coupled-600"),
-    "the same, 5 times the rate,<br>150 steps": ("decay-larger-150", "decay-coupled-150"),
     "response normalisation,<br>against its constant": ("lrn-constant", "lrn-on"),
     "fresh batches": ("shuffling-fixed", "shuffling-fresh"),
     "distortions,<br>150 steps": ("distortions-0-150", "distortions-50-150"),
@@ -53,18 +56,19 @@ def coupling(result: dict[str, Any]) -> go.Figure:
     return _labelled(fig, 260, 110)
 
 
-def changes(result: dict[str, Any]) -> go.Figure:
+def changes(result: dict[str, Any], *, rates: bool = False) -> go.Figure:
     """What each change does to the test accuracy, with BN and without it.
 
     Args:
         result: `experiments.load("seven-changes")`.
+        rates: those of the learning rate, whose effects are larger, in place of the others.
     """
     found: dict[tuple, list[float]] = {}
     for row in result["rows"]:
         found.setdefault((row["variant"], row["net"]), []).append(row["test"])
     rows = {
         name: {label: effect(found[after, net], found[before, net]) for net, label, *_ in NETS}
-        for name, (before, after) in _CHANGES.items()
+        for name, (before, after) in (_RATES if rates else _OTHERS).items()
     }
     return effect_intervals(rows, "change of the test accuracy")
 

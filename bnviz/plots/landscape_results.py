@@ -105,7 +105,7 @@ def edge_products(results: list[dict[str, Any]]) -> go.Figure:
     _across(fig, places)
     _lie_down(fig, 100 + 36 * len(places))
     fig.add_vline(x=2, line={"color": theme.NEUTRAL, "width": 2, "dash": "dash"})
-    fig.update_xaxes(type="log", range=[-2, 1], tickvals=[0.01, 0.1, 1, 2, 10])
+    fig.update_xaxes(type="log", range=[-2.1, 2.3], tickvals=[0.01, 0.1, 1, 2, 10, 100])
     return fig.update_layout(margin_l=120).update_xaxes(title="learning rate × sharpness")
 
 
