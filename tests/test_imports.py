@@ -19,7 +19,7 @@ RULE = {
     "figure": {"maths"},
     "experiments": {"maths", "compile"},
     "templates": {"figure", "experiments"},
-    "plots": {"figure", "templates"},
+    "plots": {"figure", "templates", "experiments"},
     "explorers": {"maths", "figure", "templates"},
     "poster": {"figure", "tools"},
     "compile": {"maths", "figure"},

@@ -10,6 +10,7 @@ import pytest
 from bnviz.experiments import load
 from bnviz.figure import theme
 from bnviz.plots import (
+    comparisons,
     contests,
     convergence,
     cost,
@@ -19,6 +20,7 @@ from bnviz.plots import (
     ics_scale,
     identity,
     ioffe,
+    landscape_results,
     placement_results,
     whitening_cost,
 )
@@ -27,6 +29,17 @@ SIDES = {"bn": "with BN", "plain": "without BN"}
 
 KINDS = {name: load(f"failures-{name}") for name in ("sigmoid", "tanh", "relu")}
 FIGURES = {
+    "edges": lambda: landscape_results.edge_products([load("edges"), load("edges-cnn")]),
+    "times smaller": lambda: landscape_results.times_smaller([load("landscape-mlp")]),
+    "plateaus": lambda: landscape_results.plateau_shares(load("plateaus"), ("around start",)),
+    "ghosts": lambda: landscape_results.contest_effects(
+        {"150": load("ghosts")}, {"bn": "less all"}
+    ),
+    "coupling": lambda: comparisons.coupling(load("coupling")),
+    "changes": lambda: comparisons.changes(load("seven-changes")),
+    "rates of changes": lambda: comparisons.changes(load("seven-changes"), rates=True),
+    "times fewer": lambda: comparisons.times_fewer(load("steps-tuned"), 600),
+    "base rates": lambda: comparisons.base_rates(load("steps-ratio")),
     "ioffe": lambda: ioffe.ioffe_figure_1(load("ioffe-figure-1")),
     "ics": lambda: ics_measures.ics_measures(load("ics-measures")),
     "map": lambda: convergence.convergence_map(load("convergence")),

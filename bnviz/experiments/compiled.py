@@ -3,7 +3,7 @@
 The same PyTorch functions as everywhere, through the compiler of the figures.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 
 import torch
@@ -54,35 +54,50 @@ class Trainer:
         self.instance = Instance(compile_functions(self.functions, (batch, batch)))
 
     def scores(
-        self, steps: Iterable[int], *, lr: float, scale: float, seed: int
+        self,
+        steps: Iterable[int],
+        *,
+        lr: float | Callable[[int], float],
+        scale: float,
+        seed: int,
+        l2: float = 0.0,
+        first: int | None = None,
+        until: float = 1.1,
     ) -> dict[str, list[float]]:
         """Accuracies after so many steps of gradient descent.
 
         Args:
             steps: at which to look, ascending.
-            lr: learning rate.
+            lr: learning rate, or a function of the number of steps made.
             scale: of the initial weights, as in `nets.initialise`.
             seed: of initial weights and minibatches.
+            l2: times each weight matrix is added to its gradient.
+            first: train on so many of the training rows only.
+            until: look no more once both accuracies have reached it.
 
         Returns:
             "validation" and "test", a share for each of the steps, in evaluation mode. Once a
             parameter is not finite it is that of guessing.
         """
-        run, rows = self.instance, Shuffler(len(held_out()[0].x_train), seed)
-        controls = torch.tensor([lr, scale])
+        run, rows = self.instance, Shuffler(first or len(held_out()[0].x_train), seed)
+        rate = lr if callable(lr) else lambda step: lr
+        controls = torch.tensor([rate(0), scale, l2])
         run.run("initial", seed=torch.tensor([float(seed)]), controls=controls)
         run.keep("initial")
         found: dict[str, list[float]] = {"validation": [], "test": []}
         done = 0
         for number in steps:
-            for _ in range(number - done):
-                run.run("step", rows=rows.take(self.batch))
+            for step in range(done, number):
+                given = {"controls": torch.tensor([rate(step), scale, l2])} if callable(lr) else {}
+                run.run("step", rows=rows.take(self.batch), **given)
                 run.keep("step")
             done = number
             seen = run("observe")
             finite = bool(seen["finite"])
             for key, values in found.items():
                 values.append(float(seen[key]) if finite else GUESSING)
+            if min(values[-1] for values in found.values()) >= until:
+                break
         return found
 
 
@@ -96,6 +111,7 @@ def _functions(net: MLP) -> list[Function]:
     """`initial`, `step` and `observe` of a network, as the compiler wants them."""
     fit, judge = held_out()
     layout = Layout({k: tuple(v.shape) for k, v in net.state_dict().items()})
+    weights = [name for name, v in net.named_parameters() if v.ndim > 1]
 
     def initial(seed: Tensor, controls: Tensor) -> State:
         return {"next_state": layout.pack(initialise(net, seed.reshape(()), controls[1]))}
@@ -103,6 +119,8 @@ def _functions(net: MLP) -> list[Function]:
     def step(state: Tensor, rows: Tensor, controls: Tensor) -> State:
         now = layout.unpack(state)
         new, _ = descend(net, now, now, (fit.x_train[rows], fit.y_train[rows]), controls[0])
+        for name in weights:
+            new[name] = new[name] - controls[0] * controls[2] * now[name]
         return {"next_state": layout.pack(new)}
 
     def observe(state: Tensor) -> State:
@@ -112,7 +130,7 @@ def _functions(net: MLP) -> list[Function]:
             seen[key] = accuracy(evaluate(net, now, {}, split.x_test), split.y_test)
         return seen
 
-    seed, controls = torch.tensor([0.0]), torch.tensor([0.1, 1.0])
+    seed, controls = torch.tensor([0.0]), torch.tensor([0.1, 1.0, 0.0])
     start = initial(seed, controls)["next_state"]
     rows = torch.arange(23)
     return [

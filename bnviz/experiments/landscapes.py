@@ -15,7 +15,17 @@ from bnviz.maths.landscape import DeepLinear, call, in_double, line_search
 from bnviz.maths.nets import MLP, BatchNorm, initialise
 from bnviz.maths.prng import Shuffler
 
-__all__ = ["LANDSCAPE_CNN", "LANDSCAPE_LINEAR", "LANDSCAPE_MLP", "small_vgg"]
+__all__ = [
+    "LANDSCAPE_CNN",
+    "LANDSCAPE_LINEAR",
+    "LANDSCAPE_MLP",
+    "MLP_SETTINGS",
+    "Task",
+    "cnn_task",
+    "linear_task",
+    "mlp_task",
+    "small_vgg",
+]
 
 NETS = ("plain", "bn")
 SHORT = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0)  # of a step
@@ -41,7 +51,7 @@ def small_vgg(norm: bool) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(32 * 2 * 2, 10))
 
 
-def _cnn(cell: Row) -> Task:
+def cnn_task(cell: Row) -> Task:
     """Weights by He et al. (2015): normal, variance 2 / fan_in; the head's 1 / fan_in."""
     net, data = small_vgg(cell["net"] == "bn"), digits()
     with torch.no_grad():
@@ -55,7 +65,8 @@ def _cnn(cell: Row) -> Task:
     return net, values, data.x_train.reshape(-1, 1, 8, 8), data.y_train, F.cross_entropy
 
 
-def _mlp(cell: Row) -> Task:
+def mlp_task(cell: Row) -> Task:
+    """Five hidden layers of 64 on the digits; `MLP_SETTINGS` says which."""
     activation, scale, _ = MLP_SETTINGS[cell["setting"]]
     net, data = MLP(norm=cell["net"] == "bn", activation=activation), digits()
     start = initialise(net, cell["seed"], scale)
@@ -63,7 +74,7 @@ def _mlp(cell: Row) -> Task:
     return net, values, data.x_train, data.y_train, F.cross_entropy
 
 
-def _linear(cell: Row) -> Task:
+def linear_task(cell: Row) -> Task:
     """x Gaussian, y = A x, squared error summed over outputs and averaged over 1,000 rows."""
     net, seed = DeepLinear(norm=cell["net"] == "bn"), torch.tensor(cell["seed"])
     x = prng.normal((1000, 10), seed, stream=1)
@@ -133,18 +144,18 @@ MLP_SETTINGS = {  # activation, initial scale, learning rate: those of `ics-meas
 
 def run_cnn(cell: Row) -> Row:
     """One small VGG-style network on the digits."""
-    return _row(measure(_cnn(cell), cell, CNN_STEPS, BATCH, SHORT), CNN_STEPS)
+    return _row(measure(cnn_task(cell), cell, CNN_STEPS, BATCH, SHORT), CNN_STEPS)
 
 
 def run_mlp(cell: Row) -> Row:
     """One network of five hidden layers on the digits."""
     cell = {**cell, "lr": MLP_SETTINGS[cell["setting"]][2]}
-    return _row(measure(_mlp(cell), cell, MLP_STEPS, BATCH, SHORT), MLP_STEPS)
+    return _row(measure(mlp_task(cell), cell, MLP_STEPS, BATCH, SHORT), MLP_STEPS)
 
 
 def run_linear(cell: Row) -> Row:
     """One deep linear network, all rows at every step."""
-    return _row(measure(_linear(cell), cell, LINEAR_STEPS, None, LONG), LINEAR_STEPS)
+    return _row(measure(linear_task(cell), cell, LINEAR_STEPS, None, LONG), LINEAR_STEPS)
 
 
 def summarise(rows: list[Row]) -> dict:

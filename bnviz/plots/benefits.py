@@ -10,7 +10,11 @@ from plotly.subplots import make_subplots
 from bnviz.figure import theme
 from bnviz.templates.parts import pale
 
-__all__ = ["accuracy_by_depth", "accuracy_by_rate", "weight_norms"]
+__all__ = [
+    "accuracy_by_depth",
+    "accuracy_by_rate",
+    "weight_norms",
+]
 
 NETS = (("plain", "without BN", theme.PLAIN, "dash"), ("bn", "with BN", theme.BN, "solid"))
 

@@ -43,11 +43,20 @@ const isFault = ({ code, astr }) => FAULTS.includes(code) && astr !== "coloraxis
 /** @param {{x?: any[], y?: any[], z?: any[]}} trace */
 const hasData = ({ x, y, z }) => [x, y, z].some((values) => values?.length);
 
+/** Its check may throw where no trace has data, as before the first step of a training.
+ * @param {any[]} data @param {any} layout @param {any} window @returns {any[]} */
+function checked(data, layout, window) {
+  try {
+    return window.Plotly.validate(data, layout) ?? [];
+  } catch (error) {
+    if (data.some(hasData)) throw error;
+    return [];
+  }
+}
+
 /** @param {Order} order @param {any} window @returns {Promise<object>} */
 async function answer({ data, layout, template, width, png: wide }, window) {
-  // Its check throws where no trace has data, as before the first step of a training.
-  const faults = data.some(hasData) ? (window.Plotly.validate(data, layout) ?? []) : [];
-  const fault = faults.find(isFault);
+  const fault = checked(data, layout, window).find(isFault);
   if (fault) return { refused: fault.msg };
   calm(window);
   const figure = { data, layout: { ...layout, template }, config: { staticPlot: true } };
