@@ -6,6 +6,7 @@ import torch
 from bnviz.experiments import get, load
 from bnviz.experiments.gardens import weights
 from bnviz.experiments.staleness import CHOICES, EVERY, RATES, _net
+from bnviz.experiments.whitening import whiten, whiten_by_products, whiten_in_groups
 from bnviz.maths import ics
 from bnviz.maths.data import digits, per_feature
 from bnviz.maths.fade import ratios
@@ -100,3 +101,22 @@ def test_the_scale_alone_decides_how_much_a_gradient_with_bn_turns():
         small, large = (of[factor, 1.0]["cosine"] for factor in (0.25, 4.0))
         assert max(small) < min(large)
         assert min(of[0.25, 1.0]["accuracy"]) > 0.5  # and both have learned
+
+
+def test_cheaper_ways_to_whiten_do_less():
+    generator = torch.Generator().manual_seed(0)
+    mix = torch.eye(32) + 0.15 * torch.randn(32, 32, generator=generator)
+    x = torch.randn(512, 32, generator=generator) @ mix
+
+    def off(v):
+        c = torch.cov(v.T, correction=0)
+        return (c - torch.eye(32)).abs().max().item()
+
+    assert off(whiten(x)) < 0.02
+    assert off(whiten_by_products(x.double(), rounds=14)) < 0.02
+    assert off(whiten_by_products(x, rounds=5)) > 0.02  # small variances are not there yet
+    in_groups = whiten_in_groups(x, 16)
+    assert off(in_groups) > 0.05  # between groups
+    torch.testing.assert_close(in_groups[:, :16], whiten(x[:, :16]))
+    with pytest.raises(ValueError, match="groups of 5"):
+        whiten_in_groups(x, 5)
