@@ -115,7 +115,7 @@ def _around(losses: Losses, centre: Values, seed: int) -> list[float]:
                 d = torch.zeros_like(d)
             step[k] = w + d
         ends.append(step)
-    z = slice_of(losses, centre, *ends, torch.linspace(-1, 1, POINTS))
+    z = slice_of(losses, centre, ends[0], ends[1], torch.linspace(-1, 1, POINTS))
     spacing = 2 / (POINTS - 1)
     return _measures(z, torch.eye(2) * spacing**2, spacing)
 

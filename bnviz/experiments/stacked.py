@@ -7,7 +7,6 @@ its own numbers, so that a run alone gives what it gives in company.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -170,7 +169,7 @@ class SideBySide(Contest):
     """
 
     def compute(self, sweep: Sweep) -> list[Row]:
-        return super().compute(partial(_in_groups, sweep))
+        return super().compute(lambda run, cells: _in_groups(sweep, run, list(cells)))
 
     def row(self, cell: Row) -> Row:
         """One run alone."""

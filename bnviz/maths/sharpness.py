@@ -66,8 +66,12 @@ def curvatures(
     v = gradient if direction is None else direction
     top = gradient.new_zeros(())
     for _ in range(iterations):
-        v = v / v.norm()
+        v = v / _length(v)
         turned = hessian_times(v)
         top, v = v @ turned, turned
-    along = hessian_times(gradient).norm() / gradient.norm()
+    along = _length(hessian_times(gradient)) / _length(gradient)
     return {"top": top, "along": along, "direction": v}
+
+
+def _length(v: Tensor) -> Tensor:
+    return v.square().sum().sqrt()
