@@ -264,7 +264,7 @@ export class Explorer {
     });
     this.stale = false;
     this.prepare();
-    if (supports(this.plot)) this.painter?.paint();
+    if (supports(this.plot) && this.painter?.informed) this.painter.paint();
     else this.react();
     this.sentence = this.words();
     // after the frame with the picture: text is set anew by the whole page, which takes 3 ms

@@ -17,6 +17,11 @@ export function supports(gd) {
   return gd._fullData.every(known);
 }
 
+/** @param {PlotlyTrace} trace */
+function hasData({ y, z }) {
+  return Boolean(z ? z[0]?.length : y?.length);
+}
+
 export class Painter {
   /** @param {PlotlyElement} gd that has been drawn */
   constructor(gd) {
@@ -28,6 +33,15 @@ export class Painter {
     this.canvas.setAttribute("aria-hidden", "true");
     /** @type {(PlotlyFullTrace | undefined)[]} what plotly knows of each trace, colours and widths included */
     this.styles = gd._fullData.map((full) => (full.visible === true ? full : undefined));
+  }
+
+  /** Whether it knows the looks of all that has data. plotly tells none of empty traces, as a training's
+   * are before its first step; once it has drawn them with data, it does. */
+  get informed() {
+    return this.gd.data.every((data, k) => {
+      const shown = data.visible === undefined || data.visible === true;
+      return this.styles[k] || this.gd._fullData[k].visible === true || !shown || !hasData(data);
+    });
   }
 
   /** Show the data of the figure as it is now, and hide plotly's own marks. */
