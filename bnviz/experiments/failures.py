@@ -40,7 +40,7 @@ STEPS, EVERY = 400, 5
 SEEDS = tuple(range(20))
 BUDGETS = {"half": STEPS // 2, "twice": 2 * STEPS}
 FEW = 5  # seeds that are followed to the other budgets
-_LETTER = dict(zip(KINDS, "LSFDMX", strict=True))
+_LETTER: dict[str, str] = dict(zip(KINDS, "LSFDMX", strict=True))
 _FOLLOWED = ("train", "drift", "drift_std", "signal", "flat", "moved")
 COLUMNS = ("train", "signal", "flat", "early", "late", "early_std", "late_std", "moved")
 
@@ -215,7 +215,7 @@ def _medians(runs: list[dict[str, float | None]]) -> dict[str, float | None]:
     """Of every column, over the runs in which it is a number."""
     found = {}
     for key in COLUMNS:
-        values = [r[key] for r in runs if r[key] is not None]
+        values = [value for r in runs if (value := r[key]) is not None]
         found[key] = rounded(float(median(values)), 2) if values else None
     return found
 

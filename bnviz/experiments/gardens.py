@@ -41,7 +41,7 @@ def run(cell: Row) -> Row:
     square = cell["model"] == "curve"
     inputs, own = _inputs(x, square), _inputs(other, square)
     w = weights(x, cell["distance"])
-    found = {"effective": (w.sum() ** 2 / w.square().sum()).item()}
+    found: Row = {"effective": (w.sum() ** 2 / w.square().sum()).item()}
     found["plain"] = _right(own, fit(inputs, rose, torch.ones(n)), truth)
     found["weighted"] = _right(own, fit(inputs, rose, n * w / w.sum()), truth)
     found["own"] = _right(own, fit(own, truth, torch.ones(n)), truth)

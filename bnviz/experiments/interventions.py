@@ -70,7 +70,7 @@ def set_right(state: State, index: Tensor, *, spread: bool, centre: bool) -> Sta
 
 def normalised(state: State) -> State:
     """The state of a network with BN that has the weights of a plain one: gamma 1, beta 0."""
-    fresh = MLP(norm=True).state_dict()
+    fresh: State = MLP(norm=True).state_dict()
     return {k: state.get(k, v) for k, v in fresh.items()}
 
 
@@ -88,7 +88,7 @@ def anew(state: State) -> State:
 def run(cell: Row) -> Row:
     """All seeds of one setting: the kind of each, and how well every arm reads the probe."""
     seeds = [_one(cell["setting"], seed) for seed in cell.get("seeds", SEEDS)]
-    letters = dict(zip(KINDS, "LSFDMX", strict=True))
+    letters: dict[str, str] = dict(zip(KINDS, "LSFDMX", strict=True))
     kinds = "".join(letters[kind] for kind, _ in seeds)
     arms = {
         arm: {name: [rounded(scores[arm][name], 2) for _, scores in seeds] for name in _LATER}
@@ -100,7 +100,12 @@ def run(cell: Row) -> Row:
 def _one(setting: str, seed: int) -> tuple[str, dict[str, dict[str, float]]]:
     """The kind after `BEFORE` steps, and the scores of each arm."""
     _, activation, norm, lr, factor = SETTINGS[setting]
-    about = {"activation": activation, "lr": lr, "scale": factor * PROPER[activation], "seed": seed}
+    about: Row = {
+        "activation": activation,
+        "lr": lr,
+        "scale": factor * PROPER[activation],
+        "seed": seed,
+    }
     diary = Diary(norm=norm, **about)
     net, found = diary.net, {}
     first = net.state()
@@ -110,7 +115,7 @@ def _one(setting: str, seed: int) -> tuple[str, dict[str, dict[str, float]]]:
     for arm, new in _arms(state, first, diary.index, norm):
         for pace, label in ((1.0, arm), (SLOWER, f"{arm}, slower")):
             other = watched(arm == "BN" or norm)
-            other.begin(**about | {"lr": pace * lr})
+            other.begin(**{**about, "lr": pace * lr})
             other.rows = deepcopy(rows)
             other.put(new)
             found[label] = _scores(other)

@@ -22,7 +22,7 @@ def gardens(
     Rule in both gardens: a rose has x_2 > curvature * (x_1^2 - CENTRE^2).
     """
     second = torch.arange(photos) % 2 == 1
-    sides = {}
+    sides: dict[str, tuple[Tensor, Tensor]] = {}
     for stream, side in enumerate(("train", "test")):
         z = prng.normal((photos, 2), seed, stream)
         other = torch.where(shuffled > 0.5, second.float(), float(stream))[:, None]  # 0 or 1
