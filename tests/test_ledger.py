@@ -12,6 +12,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from bnviz import experiments, explorers
 from bnviz.experiments.verdicts import CANNOT, HOLDS, NO, OPEN, WHEN, WRONG
 from bnviz.site import ledger, parts, places
+from bnviz.site.verdict import badge
 from tests.pages import FIGURES, PAGE
 
 BOOK = Path(__file__).parent.parent / "book"
@@ -115,10 +116,12 @@ def test_numbers_are_not_typed(claims):
 
 
 def test_every_chapter_judges_its_claims(claims):
-    """The table at the end of a chapter names each claim that the ledger assigns to it."""
+    """The table at the end of a chapter names each claim of its own, with the ledger's verdict."""
     for claim in claims:
         cells = nbformat.read(BOOK / f"{claim.chapter}.ipynb", as_version=4).cells
-        assert any(f"({claim.id})" in cell.source for cell in cells), claim.id
+        rows = [line for cell in cells for line in cell.source.split("\n") if line.startswith("|")]
+        own = [row for row in rows if f"({claim.id})" in row]
+        assert any(f"{{verdict}}`{claim.id}`" in row for row in own), claim.id
 
 
 def test_the_page_and_its_data_are_built(claims):
@@ -126,6 +129,13 @@ def test_the_page_and_its_data_are_built(claims):
     assert [row["measured"] for row in data] == [claim.measured for claim in claims]
     page = (BOOK.parent / "_build/html/book/ledger.html").read_text()
     assert all(f'id="{claim.id.lower()}"' in page for claim in claims)
+
+
+def test_a_chapter_says_the_verdict_that_the_ledger_computes(claims):
+    for claim in claims:
+        page = (BOOK.parent / f"_build/html/book/{claim.chapter}.html").read_text()
+        said = f'<a href="ledger.html#{claim.id.lower()}">{badge(claim.verdict)}</a>'
+        assert said in page, claim.id
 
 
 # --- parts and their verdicts --------------------------------------------------------------------
