@@ -24,8 +24,9 @@ PAINT = """async (node, base) => {
 def test_the_canvas_shows_what_plotly_shows(reader, name):
     figure = reader.figure(name)
     if isinstance(explorers.get(name), Simulation) and figure.step == 0:
-        figure.press("step")  # there are no curves before the first step
-        figure.wait_for("node.dataset.step === '1'")
+        for step in ("1", "2"):  # there are no curves before the first step, and no line of one point
+            figure.press("step")
+            figure.wait_for(f"node.dataset.step === '{step}'")
         figure.rest()
     plot = figure.root.locator(".bnviz-plot")
     reader.page.evaluate(AT_REST)
