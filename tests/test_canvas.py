@@ -24,7 +24,7 @@ PAINT = """async (node, base) => {
 def test_the_canvas_shows_what_plotly_shows(reader, name):
     figure = reader.figure(name)
     if isinstance(explorers.get(name), Simulation) and figure.step == 0:
-        for step in ("1", "2"):  # there are no curves before the first step, and no line of one point
+        for step in ("1", "2"):  # no curve before the first step, and no line of one point
             figure.press("step")
             figure.wait_for(f"node.dataset.step === '{step}'")
         figure.rest()

@@ -361,7 +361,7 @@ def test_a_phone_shows_the_whole_page_without_scrolling_sideways(reader, path):
     reader.figures()
     reader.resize(360, 740)
     # pictures of stored results follow a tenth of a second later
-    narrow = "document.documentElement.scrollWidth <= 360"
+    narrow = "() => document.documentElement.scrollWidth <= 360"
     reader.page.wait_for_function(narrow, timeout=5_000)
 
 
