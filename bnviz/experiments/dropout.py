@@ -67,7 +67,7 @@ def summarise(rows: list[Row]) -> dict[str, Any]:
             by = {(row["estimate"], row["seed"]): row["accuracy"] for row in of}
             seeds = sorted({row["seed"] for row in of})
             costs = [by["without dropout", s] - by["as trained", s] for s in seeds]
-            found[f"{place}, {p:g}"] = {
+            found[f"{place}, {p:.0%}"] = {
                 "ratio": between(row["ratio"] for row in of),
                 "cost": round(median(costs), 4),
             }

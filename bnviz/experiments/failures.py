@@ -25,7 +25,6 @@ import torch
 from torch import Tensor
 
 from bnviz.experiments.experiment import Experiment, Row, rounded
-from bnviz.experiments.watched import watched
 from bnviz.maths import ics, measures
 from bnviz.maths.nets import ACTIVATIONS, activate
 
@@ -94,6 +93,8 @@ class Diary:
     """
 
     def __init__(self, *, norm: bool, activation: str, lr: float, scale: float, seed: int):
+        from bnviz.experiments.watched import watched  # a compiler is not needed to read results
+
         self.net = watched(norm)
         self.net.begin(activation=activation, lr=lr, scale=scale, seed=seed)
         self.index = torch.tensor(float(ACTIVATIONS.index(activation)))

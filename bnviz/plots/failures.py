@@ -191,4 +191,18 @@ def revived(result: dict[str, Any]) -> go.Figure:
         template=theme.template("light"),
         height=560,
         margin={"l": 190, "r": 10, "t": 50, "b": 10},
+        meta={"alt": _in_words(result)},
     )
+
+
+def _in_words(result: dict[str, Any]) -> str:
+    """The same for those who cannot see it: for each kind, which changes let how many learn."""
+    said = []
+    for kind, of in result["summary"].items():
+        counts = [
+            f"{label} {of['learned'][arm]['all']}"
+            for arm, label in _ARMS.items()
+            if arm in of["learned"]
+        ]
+        said.append(f"{kind}, of {of['seeds']}: {', '.join(counts)}.")
+    return "How many networks learn after a change. " + " ".join(said)

@@ -40,8 +40,10 @@ def intervals(
         f'<line class="bnviz-zero" x1="{x(0)}" x2="{x(0)}" y1="0" y2="{foot}"/>',
         f'<line class="bnviz-margin" x1="{x(margin)}" x2="{x(margin)}" y1="0" y2="{foot}"/>',
         f'<text class="bnviz-axis" x="{x(0) - 2}" y="{height - 4}" text-anchor="end">{none}</text>',
-        f'<text class="bnviz-axis" x="{x(margin) + 2}" y="{height - 4}">{mark}</text>',
     ]
+    if margin:  # else it lies on zero, and is said
+        at = f'x="{x(margin) + 2}" y="{height - 4}"'
+        lines.append(f'<text class="bnviz-axis" {at}>{mark}</text>')
     for k, (name, e) in enumerate(effects.items()):
         y = _LINE * k + _LINE / 2
         lines += [
