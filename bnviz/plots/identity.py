@@ -20,7 +20,7 @@ def identity_residue(sizes: Sequence[int], batch: Sequence[float], eps: Mapping)
     fig = go.Figure(layout_template=theme.template("light"))
     fig.add_scatter(
         x=list(sizes),
-        y=list(batch),
+        y=[_short(value) for value in batch],
         mode="lines+markers",
         name="because the batch changes",
         line={"color": theme.BN},
@@ -37,7 +37,7 @@ def identity_residue(sizes: Sequence[int], batch: Sequence[float], eps: Mapping)
     for (label, value), dash in zip(eps.items(), ("dash", "dashdot"), strict=False):
         fig.add_scatter(
             x=list(sizes),
-            y=[value] * len(sizes),
+            y=[_short(value)] * len(sizes),
             mode="lines",
             name=label,
             line={"color": theme.THIRD, "dash": dash},
@@ -55,3 +55,8 @@ def identity_residue(sizes: Sequence[int], batch: Sequence[float], eps: Mapping)
         margin={"l": 70, "r": 10, "t": 10, "b": 45},
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
     )
+
+
+def _short(value: float) -> float:
+    """Three digits: more differ from processor to processor, and none can be seen."""
+    return float(f"{value:.3g}")
