@@ -129,7 +129,7 @@ def test_the_bars_hold_every_run_once():
 def test_the_table_of_what_revives_holds_the_stored_counts():
     result = load("interventions")
     (heat,) = failures.revived(result).data
-    column = list(heat.x).index("dead<br>tanh")
+    column = list(heat.x).index("dead tanh")
     found = {arm: row[column] for arm, row in zip(heat.y, heat.z, strict=True)}
     arms = next(r["arms"] for r in result["rows"] if r["setting"] == "dead tanh")
     assert found["means held from the start"] == sum(a > 0.5 for a in arms["held"]["all"])

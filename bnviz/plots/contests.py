@@ -58,9 +58,10 @@ def contests(
         fixedrange=True,
     )
     fig.update_xaxes(title_text="test accuracy", fixedrange=True)
+    longest = max(len(line) for label in results for line in label.split("<br>"))  # in letters
     return fig.update_layout(
         template=theme.template("light"),
         height=110 + 58 * len(results),
-        margin={"l": 10, "r": 12, "t": 10, "b": 44},
+        margin={"l": 16 + 7 * longest, "r": 12, "t": 10, "b": 44},
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
     )

@@ -168,7 +168,7 @@ def revived(result: dict[str, Any]) -> go.Figure:
     Args:
         result: `experiments.load("interventions")`.
     """
-    settings = {k.replace(" ", "<br>", 1): v for k, v in result["summary"].items()}
+    settings = result["summary"]
     counts = [[v["learned"].get(arm, {}).get("all") for v in settings.values()] for arm in _ARMS]
     fig = go.Figure()
     fig.add_heatmap(
@@ -185,12 +185,15 @@ def revived(result: dict[str, Any]) -> go.Figure:
         ygap=2,
         hovertemplate="%{x}, %{y}: %{z} learn<extra></extra>",
     )
-    fig.update_xaxes(fixedrange=True, side="top", showgrid=False, tickfont={"size": 11})
+    # upright, or eight of them overlap on a phone
+    fig.update_xaxes(
+        fixedrange=True, side="top", showgrid=False, tickfont={"size": 11}, tickangle=-90
+    )
     fig.update_yaxes(fixedrange=True, autorange="reversed", showgrid=False, ticksuffix=" ")
     return fig.update_layout(
         template=theme.template("light"),
-        height=560,
-        margin={"l": 190, "r": 10, "t": 50, "b": 10},
+        height=600,
+        margin={"l": 190, "r": 10, "t": 90, "b": 10},
         meta={"alt": _in_words(result)},
     )
 
