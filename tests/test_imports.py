@@ -17,6 +17,7 @@ PACKAGE = Path(bnviz.__file__).parent
 RULE = {
     "maths": set(),
     "figure": {"maths"},
+    "exercises": {"maths", "explorers", "experiments"},
     "experiments": {"maths", "compile"},
     "templates": {"figure", "experiments"},
     "plots": {"figure", "templates", "experiments"},
@@ -34,6 +35,7 @@ HOSTS = {"ipywidgets", "anywidget", "IPython", "sphinx", "docutils"}
 WITHOUT = {
     "maths": PLOTTING | HOSTS,
     "experiments": PLOTTING | HOSTS,
+    "exercises": {"matplotlib"} | HOSTS,
     "figure": {"matplotlib"} | HOSTS,
     "templates": HOSTS,
     "explorers": HOSTS,
