@@ -24,6 +24,8 @@ __all__ = ["get", "load", "names"]
 
 _MODULES = {
     "ioffe-figure-1": "ioffe",
+    "ioffe-mnist": "ioffe_mnist",
+    "ioffe-mnist-tuned": "ioffe_mnist",
     "gardens": "gardens",
     "slower": "slower",
     "ics-measures": "shifts",

@@ -10,7 +10,7 @@ from bnviz.maths.nets import MLP, initialise
 from bnviz.maths.record import inputs_of
 from bnviz.maths.train import Step, train
 
-__all__ = ["IOFFE_FIGURE_1", "gaussian"]
+__all__ = ["IOFFE_FIGURE_1", "gaussian", "look"]
 
 SIZES = (64, 100, 100, 100, 10)
 BATCH, SIGMA, UNIT = 60, 0.1, 0
@@ -67,9 +67,9 @@ def run(cell: Row) -> Row:
     accuracies: list[float] = []
     tracks: list[Tensor] = []
 
-    def look(step: Step) -> None:
+    def record(step: Step) -> None:
         if step.number in RECORDED:
-            accuracy, percentiles = _look(net, split)
+            accuracy, percentiles = look(net, split)
             accuracies.append(accuracy)
             tracks.append(percentiles)
 
@@ -80,7 +80,7 @@ def run(cell: Row) -> Row:
         batch_size=BATCH,
         lr=cell["lr"],
         seed=cell["seed"],
-        on_step=look,
+        on_step=record,
     )
     track = torch.stack(tracks)  # (records, 3, units)
     wander = (track[:, 1] - track[0, 1]).abs().amax(0)  # (units,)
@@ -93,7 +93,7 @@ def run(cell: Row) -> Row:
 
 
 @torch.no_grad()
-def _look(net: MLP, split: Split) -> tuple[float, Tensor]:
+def look(net: MLP, split: Split) -> tuple[float, Tensor]:
     """Test accuracy, and the 15th, 50th, 85th percentile of the input of each last sigmoid.
 
     Accuracy in evaluation mode; the percentiles in training mode, where BN uses the statistics of

@@ -1,4 +1,4 @@
-"""The data of the book: scikit-learn's handwritten digits, split by seed, and toy clouds."""
+"""The data of the book: handwritten digits, split by seed, toy clouds, and the papers' own sets."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -8,16 +8,19 @@ import torch
 from torch import Tensor
 
 from bnviz.maths import _arguments as arguments
-from bnviz.maths import prng
+from bnviz.maths import _sets, prng
 
-__all__ = ["Split", "clouds", "digits", "per_feature"]
+__all__ = ["Split", "cifar10", "clouds", "digits", "mnist", "per_feature"]
 
 _TEST_ROWS = 360  # a fifth of the 1,797 images
 
 
 @dataclass(frozen=True)
 class Split:
-    """Training and test rows. `x`: (n, features) float32; `y`: (n,) int64 class numbers."""
+    """Training and test rows.
+
+    `x`: (n, features), or (n, channels, h, w), float32; `y`: (n,) int64 class numbers.
+    """
 
     x_train: Tensor
     y_train: Tensor
@@ -54,6 +57,60 @@ def digits(seed: int = 0, binary: bool = False) -> Split:
     mean, std = x[train].mean(), x[train].std()
     x = (x >= 8).float() if binary else (x - mean) / std
     return Split(x[train], y[train], x[test], y[test])
+
+
+@cache
+def mnist(binary: bool = False) -> Split:
+    """MNIST: 60,000 and 10,000 images of handwritten digits, 28 x 28, as rows of 784 features.
+
+    From the folder that the environment variable BNVIZ_DATA names (file mnist.npz), else fetched
+    from OpenML by scikit-learn, once, with a bar that counts the bytes (some 15 MB).
+
+    Args:
+        binary: pixels of 128 and more (of 255) become 1, the others 0; else all are shifted and
+            scaled by the mean and the standard deviation of all training pixels together.
+
+    Raises:
+        FileNotFoundError, ValueError: the folder lacks the file, or the file holds something else.
+        ConnectionError: no folder is named, and OpenML cannot be reached.
+
+    Source: LeCun, Bottou, Bengio and Haffner (1998), Gradient-based learning applied to document
+    recognition.
+    """
+    pixels_train, y_train, pixels_test, y_test = _sets.arrays("mnist")
+    x_train, x_test = (torch.from_numpy(x).flatten(1) for x in (pixels_train, pixels_test))
+    if binary:
+        x_train, x_test = ((x >= 128).float() for x in (x_train, x_test))
+    else:
+        x_train, x_test = x_train.float(), x_test.float()
+        mean, std = x_train.mean(), x_train.std()
+        x_train, x_test = (x_train - mean) / std, (x_test - mean) / std
+    return Split(x_train, torch.from_numpy(y_train), x_test, torch.from_numpy(y_test))
+
+
+@cache
+def cifar10() -> Split:
+    """CIFAR-10: 50,000 and 10,000 colour photos of ten kinds of thing, (n, 3, 32, 32).
+
+    From the folder that the environment variable BNVIZ_DATA names (file cifar10-jpeg.npz: its
+    images went through JPEG, so that numbers can differ a little from those of the original), else
+    fetched from OpenML by scikit-learn, once, with a bar that counts the bytes (several hundred
+    MB). Each channel is shifted and scaled by its mean and standard deviation over all training
+    pixels.
+
+    Raises:
+        FileNotFoundError, ValueError: the folder lacks the file, or the file holds something else.
+        ConnectionError: no folder is named, and OpenML cannot be reached.
+
+    Source: Krizhevsky (2009), Learning multiple layers of features from tiny images.
+    """
+    pixels_train, y_train, pixels_test, y_test = _sets.arrays("cifar10")
+    x_train, x_test = (torch.from_numpy(x).float() for x in (pixels_train, pixels_test))
+    mean = x_train.mean((0, 2, 3))[:, None, None]
+    std = x_train.std((0, 2, 3))[:, None, None]
+    x_train.sub_(mean).div_(std)  # in place: each of them is 600 MB
+    x_test.sub_(mean).div_(std)
+    return Split(x_train, torch.from_numpy(y_train), x_test, torch.from_numpy(y_test))
 
 
 def per_feature(split: Split) -> Split:
