@@ -26,6 +26,7 @@ _MODULES = {
     "ioffe-figure-1": "ioffe",
     "ioffe-mnist": "ioffe_mnist",
     "ioffe-mnist-tuned": "ioffe_mnist",
+    "vgg-tuned": "vgg",
     "gardens": "gardens",
     "slower": "slower",
     "ics-measures": "shifts",

@@ -105,6 +105,7 @@ class Contest:
         tuning_seeds, seeds: no seed in both.
         targets: scores; how many steps it takes to reach them is told too.
         notes: for the reader of the result.
+        options: as of an `Experiment`.
 
     Raises:
         ValueError: for a seed in both lists, or trials that are no power of two.
@@ -123,6 +124,7 @@ class Contest:
     seeds: tuple[int, ...] = tuple(range(10))
     targets: tuple[float, ...] = (0.8, 0.9, 0.95)
     notes: tuple[str, ...] = field(default=())
+    options: Mapping[str, Any] = field(default_factory=dict)
     grid: ClassVar[Mapping[str, tuple]] = {}  # which cells there are is decided on the way
     serial: ClassVar[bool] = False
 
@@ -178,7 +180,8 @@ class Contest:
 
     def _cell(self, contender: Contender, trial: int, values: Row, seed: int) -> Row:
         who = {"contender": contender.name, "trial": trial, "seed": seed}
-        return who | dict(contender.settings) | values | {"steps": self.looks}
+        settings = {**self.options, **contender.settings}
+        return who | settings | values | {"steps": self.looks}
 
     @property
     def runs(self) -> int:

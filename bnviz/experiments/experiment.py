@@ -30,6 +30,8 @@ class Experiment:
             rounded rows, so that the stored summary can be computed from the stored rows.
         serial: run the cells one after the other, in one process: for measured times.
         digits: significant digits that are stored.
+        options: what whoever runs it may choose, such as {"device": "cpu", "width": 0.25}; in every
+            cell that `run` gets, and stored with the settings.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Experiment:
     serial: bool = False
     digits: int = 3
     notes: tuple[str, ...] = field(default=())
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def cells(self) -> tuple[Row, ...]:
@@ -61,7 +64,7 @@ class Experiment:
 
     def row(self, cell: Row) -> Row:
         """The cell and its result, rounded as they are stored."""
-        return {**cell, **rounded(self.run(cell), self.digits)}
+        return {**cell, **rounded(self.run({**self.options, **cell}), self.digits)}
 
 
 def cells(grid: Mapping[str, Iterable]) -> tuple[Row, ...]:

@@ -229,7 +229,7 @@ class SideBySideSweep(Experiment):
 
     def together(self, group: Row) -> Row:
         """Cells and results of a group, rounded as they are stored."""
-        found = self.run(group)["rows"]
+        found = self.run({**self.options, **group})["rows"]
         pairs = zip(group["cells"], found, strict=True)
         return {"rows": [{**cell, **rounded(row, self.digits)} for cell, row in pairs]}
 

@@ -14,9 +14,9 @@ import importlib.util
 import io
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -90,8 +90,9 @@ def _check(path: Path, name: str, x: np.ndarray, y: np.ndarray) -> None:
 
 def _from_openml(name: str) -> Arrays:
     """Fetched once, then from scikit-learn's own folder (SCIKIT_LEARN_DATA moves it)."""
-    from sklearn import datasets  # pyright: ignore[reportMissingTypeStubs]  it has none
+    import sklearn.datasets  # pyright: ignore[reportMissingTypeStubs]  it has none
 
+    datasets = cast(Any, sklearn.datasets)
     called, share = OPENML[name]
     # pandas reads the file faster, but is not needed otherwise
     parser = "pandas" if importlib.util.find_spec("pandas") else "liac-arff"
@@ -111,7 +112,7 @@ def _from_openml(name: str) -> Arrays:
 
 
 @contextlib.contextmanager
-def _growing(folder: Path, label: str) -> Iterator[None]:
+def _growing(folder: Path, label: str) -> Generator[None]:
     """A bar that counts the bytes by which a folder grows; how many will come, nobody says."""
     from tqdm.auto import tqdm
 

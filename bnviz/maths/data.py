@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -77,15 +78,15 @@ def mnist(binary: bool = False) -> Split:
     Source: LeCun, Bottou, Bengio and Haffner (1998), Gradient-based learning applied to document
     recognition.
     """
-    pixels_train, y_train, pixels_test, y_test = _sets.arrays("mnist")
-    x_train, x_test = (torch.from_numpy(x).flatten(1) for x in (pixels_train, pixels_test))
+    x_train, y_train, x_test, y_test = map(_tensor, _sets.arrays("mnist"))
+    x_train, x_test = x_train.flatten(1), x_test.flatten(1)
     if binary:
         x_train, x_test = ((x >= 128).float() for x in (x_train, x_test))
     else:
         x_train, x_test = x_train.float(), x_test.float()
         mean, std = x_train.mean(), x_train.std()
         x_train, x_test = (x_train - mean) / std, (x_test - mean) / std
-    return Split(x_train, torch.from_numpy(y_train), x_test, torch.from_numpy(y_test))
+    return Split(x_train, y_train, x_test, y_test)
 
 
 @cache
@@ -104,13 +105,17 @@ def cifar10() -> Split:
 
     Source: Krizhevsky (2009), Learning multiple layers of features from tiny images.
     """
-    pixels_train, y_train, pixels_test, y_test = _sets.arrays("cifar10")
-    x_train, x_test = (torch.from_numpy(x).float() for x in (pixels_train, pixels_test))
+    x_train, y_train, x_test, y_test = map(_tensor, _sets.arrays("cifar10"))
+    x_train, x_test = x_train.float(), x_test.float()
     mean = x_train.mean((0, 2, 3))[:, None, None]
     std = x_train.std((0, 2, 3))[:, None, None]
     x_train.sub_(mean).div_(std)  # in place: each of them is 600 MB
     x_test.sub_(mean).div_(std)
-    return Split(x_train, torch.from_numpy(y_train), x_test, torch.from_numpy(y_test))
+    return Split(x_train, y_train, x_test, y_test)
+
+
+def _tensor(v: np.ndarray) -> Tensor:
+    return torch.from_numpy(v)  # pyright: ignore[reportUnknownMemberType]
 
 
 def per_feature(split: Split) -> Split:
