@@ -55,6 +55,7 @@ _MODULES = {
     "coupling": "coupling",
     "seven-changes": "changes",
     "landscape-linear": "landscapes",
+    "landscape-linear-long": "landscapes",
     "landscape-mlp": "landscapes",
     "landscape-cnn": "landscapes",
     "edges": "edges",
