@@ -27,6 +27,7 @@ _MODULES = {
     "ioffe-mnist": "ioffe_mnist",
     "ioffe-mnist-tuned": "ioffe_mnist",
     "vgg-tuned": "vgg",
+    "vgg-landscape": "vgg_landscape",
     "gardens": "gardens",
     "slower": "slower",
     "ics-measures": "shifts",

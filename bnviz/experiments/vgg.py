@@ -40,8 +40,12 @@ def photos(device: str) -> tuple[Split, Split]:
 
 
 def network(cell: Row) -> VGG:
-    """A network of the cell's "norm", "width" and "seed", on its "device", at its start."""
-    net = VGG(norm=cell["norm"], width=cell["width"])
+    """A network of the cell's "norm", "width" and "seed", on its "device", at its start.
+
+    With "noisy" in the cell, and true, noise follows every BN.
+    """
+    noise = cell["seed"] if cell.get("noisy") else None
+    net = VGG(norm=cell["norm"], width=cell["width"], noise=noise)
     net.load_state_dict(net.start(cell["seed"]))
     return net.to(cell["device"])
 

@@ -12,7 +12,7 @@ from bnviz.maths import _arguments as arguments
 from bnviz.maths.moments import moments
 from bnviz.maths.nets import MLP
 
-__all__ = ["gradient_shift", "gradients", "learned", "moments_shift", "wasserstein"]
+__all__ = ["compare", "gradient_shift", "gradients", "learned", "moments_shift", "wasserstein"]
 
 
 def wasserstein(a: Tensor, b: Tensor) -> Tensor:
@@ -132,15 +132,18 @@ def gradient_shift(
         weight = group[0]
         before = step[weight]
         after = gradients(net, moved, x, y, [weight])[weight] if k else before
-        rows.append(_compare(before, after))
+        rows.append(compare(before, after))
         for name in group:
             moved[name] = values[name] - lr * step[name]
     shift, norm, cosine = (torch.stack(column) for column in zip(*rows, strict=True))
     return {"shift": shift, "norm": norm, "cosine": cosine}
 
 
-def _compare(g: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """||g - h||, ||g||, cosine; scaled first, since the squares of tiny gradients underflow."""
+def compare(g: Tensor, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """||g - h||, ||g|| and the cosine of the angle between them, scalars.
+
+    Scaled first, since the squares of tiny gradients underflow.
+    """
     tiny = torch.finfo(g.dtype).tiny
     a, b = (v / v.abs().max().clamp_min(tiny) for v in (g, h))
     cosine = (a * b).sum() / (a.square().sum() * b.square().sum()).sqrt().clamp_min(tiny)

@@ -5,13 +5,13 @@ for training, if it has them, but its output distributions jump at every step.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bnviz.maths import _arguments as arguments
 from bnviz.maths import prng
 from bnviz.maths.nets import MLP, BatchNorm
 
-__all__ = ["NoisyBatchNorm", "add_noise"]
+__all__ = ["ChannelNoise", "NoisyBatchNorm", "add_noise"]
 
 N_MU, N_SIGMA, R = 0.5, 1.25, 0.1  # the published constants
 
@@ -83,12 +83,63 @@ class NoisyBatchNorm(BatchNorm):
 
     def noise(self, examples: int) -> tuple[Tensor, Tensor]:
         """Factors s and offsets m that the next training pass will use, each (examples, d)."""
-        key, d, first = prng.fold_in(self.seed, self.step), self.features, 4 * self.index
-        mu = self.n_mu * (2 * prng.uniform((d,), key, first) - 1)  # (d,)
-        sigma = 1 + (self.n_sigma - 1) * prng.uniform((d,), key, first + 1)  # (d,)
-        m = mu + self.r * (2 * prng.uniform((examples, d), key, first + 2) - 1)
-        s = sigma + self.r * prng.normal((examples, d), key, first + 3)
-        return s, m
+        key = prng.fold_in(self.seed, self.step)
+        constants = self.n_mu, self.n_sigma, self.r
+        return _drawn(key, 4 * self.index, examples, self.features, constants)
+
+
+def _drawn(
+    key: Tensor, first: int, examples: int, d: int, constants: tuple[float, float, float]
+) -> tuple[Tensor, Tensor]:
+    """Factors s and offsets m, each (examples, d), from four streams of one key."""
+    n_mu, n_sigma, r = constants
+    mu = n_mu * (2 * prng.uniform((d,), key, first) - 1)  # (d,)
+    sigma = 1 + (n_sigma - 1) * prng.uniform((d,), key, first + 1)  # (d,)
+    m = mu + r * (2 * prng.uniform((examples, d), key, first + 2) - 1)
+    s = sigma + r * prng.normal((examples, d), key, first + 3)
+    return s, m
+
+
+class ChannelNoise(nn.Module):
+    """The noise of `NoisyBatchNorm` behind any layer with channels, (m, c, h, w).
+
+    Each channel is a unit: it has its own mu and sigma at a step, and each example its own factor
+    and offset, the same at all places of a map. In evaluation the mean of the factor remains.
+
+    Args:
+        channels: c.
+        index: number of the layer, from 0 to 2**29 - 1; each draws its own noise.
+        seed: of the noise, a whole number in [0, 2**24].
+
+    Raises TypeError, ValueError: for arguments out of range, and input of another shape.
+
+    Source: Santurkar et al. (2018); that a channel is a unit is our reading.
+
+    >>> ChannelNoise(3).eval()(torch.ones(1, 3, 1, 1)).flatten().tolist()
+    [1.125, 1.125, 1.125]
+    """
+
+    seed: Tensor
+    step: Tensor
+
+    def __init__(self, channels: int, index: int = 0, seed: int = 0):
+        super().__init__()
+        arguments.whole("channels", channels, 1)
+        arguments.whole("index", index, 0, 2**29 - 1)
+        arguments.whole("seed", seed, 0, 2**24)
+        self.channels, self.index = channels, index
+        self.register_buffer("seed", torch.tensor(float(seed)))
+        self.register_buffer("step", torch.tensor(0.0))
+
+    def forward(self, y: Tensor) -> Tensor:
+        arguments.tensor("y", y, "m", self.channels, "h", "w")
+        if not self.training:
+            return y * (1 + N_SIGMA) / 2
+        key = prng.fold_in(self.seed, self.step).cpu()  # the same noise on every device
+        drawn = _drawn(key, 4 * self.index, len(y), self.channels, (N_MU, N_SIGMA, R))
+        s, m = (v.to(y)[:, :, None, None] for v in drawn)  # (m, c, 1, 1)
+        self.step = self.step + 1
+        return s * y + m
 
 
 def add_noise(net: MLP, seed: int = 0, **constants: float) -> MLP:

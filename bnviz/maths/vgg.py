@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from bnviz.maths import _arguments as arguments
 from bnviz.maths import prng
+from bnviz.maths.noisy import ChannelNoise
 
 __all__ = ["VGG"]
 
@@ -26,10 +27,11 @@ class VGG(nn.Module):
         norm: BN behind every convolution.
         width: factor on the number of channels and hidden units; each is at least 1.
         classes: outputs, at least 2.
+        noise: seed of the noise behind every BN, see `noisy.ChannelNoise`; None for no noise.
 
     Raises:
         TypeError: for arguments of another kind.
-        ValueError: for width <= 0, classes < 2, and input of another shape.
+        ValueError: for width <= 0, classes < 2, noise without norm, and input of another shape.
 
     Source: Simonyan and Zisserman (2015), configuration A, with the head that is usual for
     CIFAR-10 (512, 512); Santurkar et al. (2018) compare it with and without BN.
@@ -38,8 +40,17 @@ class VGG(nn.Module):
     torch.Size([2, 10])
     """
 
-    def __init__(self, *, norm: bool = False, width: float = 1.0, classes: int = 10):
+    def __init__(
+        self,
+        *,
+        norm: bool = False,
+        width: float = 1.0,
+        classes: int = 10,
+        noise: int | None = None,
+    ):
         super().__init__()
+        if noise is not None and not norm:
+            raise ValueError("noise goes after BN, and this net has none; build it with norm=True")
         arguments.number("width", width, 0, above=True)
         arguments.whole("classes", classes, 2)
         layers: list[nn.Module] = []
@@ -51,6 +62,7 @@ class VGG(nn.Module):
             outputs = _scaled(channels, width)
             layers.append(nn.Conv2d(inputs, outputs, 3, padding=1, bias=not norm))
             layers += [nn.BatchNorm2d(outputs)] if norm else []
+            layers += [ChannelNoise(outputs, len(layers), noise)] if noise is not None else []
             layers.append(nn.ReLU())
             inputs = outputs
         hidden = _scaled(_HIDDEN, width)
