@@ -36,13 +36,15 @@ CALM = {
     "train-eval": {"lr": 0.02},
     "broken-batchnorm": {"lr": 0.02},
     "learning-rate": {"lr": 0.03, "scale": 1.0},
+    "failures": {"activation": "tanh", "push": 0.0},
     "landscape": {"activation": "tanh", "lr": 0.05, "scale": 1.0},
     "landscape-linear": {"lr": 0.0003, "scale": 1.0},
     "loss-surface": {"activation": "tanh", "lr": 0.05, "scale": 1.0},
 }
 # No path is calm: PyTorch against PyTorch with one rounding error in the first weights is 1e-4 off
-# in the loss after 200 steps. Each step begins from the same state in both programs instead.
-RESTLESS = ("landscape-linear",)
+# in the loss after 200 steps. Each step begins from the same state in both programs instead. (The
+# rates of `failures` cannot be made small, either.)
+RESTLESS = ("failures", "landscape-linear")
 # Values at which one network leaves the finite numbers, and what `watch` calls it.
 DIVERGING = {
     "drift": ({"activation": "relu", "lr": 5.0, "scale": 4.0}, ["without BN"]),
@@ -300,7 +302,7 @@ def test_training_normalises_with_the_batch_and_evaluation_with_the_running_stat
     for key, value in steps[0].items():
         assert not differing(value, steps[1][key]).any(), f"{key} depends on the running mean"
     for key in running:  # it moves by the momentum towards the batch mean
-        kept = 1 - simulation.numbers({})["momentum"]
+        kept = 1 - simulation.numbers({}).get("momentum", 0.1)
         torch.testing.assert_close(
             new[1][key] - new[0][key], torch.full_like(state[key], 100 * kept)
         )

@@ -10,7 +10,7 @@ __all__ = ["get", "names"]
 # chapter -> its figures, in the order of the book; `scale-shift` lives in scale_shift.py
 _CHAPTERS = {
     "shift": ("covariate-shift", "drift"),
-    "whitening-and-drift": ("whitening", "ics"),
+    "whitening-and-drift": ("whitening", "ics", "failures"),
     "steps": ("normalize", "scale-shift", "epsilon", "batch-statistics", "axes"),
     "backprop": ("backward-steps", "batch-coupling", "gradient-projection"),
     "placement": ("placement", "bias", "channels"),
