@@ -28,6 +28,7 @@ _MODULES = {
     "ioffe-mnist-tuned": "ioffe_mnist",
     "vgg-tuned": "vgg",
     "vgg-landscape": "vgg_landscape",
+    "vgg-planes": "vgg_planes",
     "gardens": "gardens",
     "slower": "slower",
     "ics-measures": "shifts",

@@ -25,7 +25,18 @@ from bnviz.maths.nets import MLP, initialise
 from bnviz.maths.prng import Shuffler
 from bnviz.maths.surface import OPTIMISERS, begin, losses_of, slice_of, update
 
-__all__ = ["PLANES", "PLATEAUS", "peaks", "relative_slope"]
+__all__ = [
+    "LENGTHS",
+    "PLANES",
+    "PLATEAUS",
+    "THRESHOLDS",
+    "TRIPS",
+    "of_lengths",
+    "of_trips",
+    "peaks",
+    "random_ends",
+    "relative_slope",
+]
 
 SETTINGS = {  # activation, initial scale, hidden layers, learning rates of SGD to choose from
     "sigmoid, 4 layers": ("sigmoid", 4.0, 4, (0.15, 0.5, 1.5, 5.0)),
@@ -40,6 +51,8 @@ PLANES = (*(f"{OPTIMISERS[a]}, {OPTIMISERS[b]}" for a, b in PAIRS), "around star
 # how high (share of ln 10) and how flat (per relative distance): the middle one, and others
 THRESHOLDS = ((0.9, 0.5), (0.9, 0.25), (0.9, 1.0), (0.8, 0.5), (0.97, 0.5))
 PER_TRIP = 0.5
+TRIPS = 0.5 + torch.linspace(-1, 1, POINTS)  # places along a plane through three points
+LENGTHS = torch.linspace(-1, 1, POINTS)  # and around one
 KINDS = {"trained": (0, 1, 2), "around start": (3,), "around end": (4,)}
 Values = dict[str, Tensor]
 Losses = Callable[[Values], Tensor]
@@ -89,9 +102,15 @@ def _trained(start: Values, index: Tensor, seed: int, lr: Tensor, steps: int) ->
 
 
 def _through(losses: Losses, start: Values, a: Values, b: Values) -> list[float]:
-    """A plane in trips, from -0.5 to 1.5; what `_measures` gives, and the share per trip."""
-    places = 0.5 + torch.linspace(-1, 1, POINTS)
-    z = slice_of(losses, start, a, b, places)
+    """A plane in trips, from -0.5 to 1.5."""
+    return of_trips(slice_of(losses, start, a, b, TRIPS), start, a, b)
+
+
+def of_trips(z: Tensor, start: Values, a: Values, b: Values) -> list[float]:
+    """Of a plane at `TRIPS` through a start and two ends what `_measures` gives, and one more.
+
+    The last is the share of plateau with the slope taken per trip.
+    """
     flat = {k: torch.stack([(p[k] - start[k]).flatten() for p in (a, b)]) for k in start}
     size = torch.cat([w.flatten() for w in start.values()]).norm()
     trips = torch.cat(list(flat.values()), 1) / size  # (2, parameters)
@@ -104,20 +123,31 @@ def _through(losses: Losses, start: Values, a: Values, b: Values) -> list[float]
 
 def _around(losses: Losses, centre: Values, seed: int) -> list[float]:
     """A plane of two random directions through a point, as far as its weights are long."""
+    return of_lengths(slice_of(losses, centre, *random_ends(centre, seed), LENGTHS))
+
+
+def of_lengths(z: Tensor) -> list[float]:
+    """Of a plane at `LENGTHS` what `_measures` gives."""
+    spacing = 2 / (POINTS - 1)
+    return _measures(z, torch.eye(2) * spacing**2, spacing)
+
+
+def random_ends(centre: Values, seed: int) -> tuple[Values, Values]:
+    """Two points beside the centre; each unit's, or filter's, step is as long as its weights."""
     ends = []
     for stream in (1, 2):
         step: Values = {}
         for number, (k, w) in enumerate(centre.items()):
             d = prng.normal(tuple(w.shape), torch.tensor(seed), stream=100 * stream + number)
             if w.ndim > 1:  # one row for each unit
-                d = d * w.norm(dim=1, keepdim=True) / d.norm(dim=1, keepdim=True)
+                lengths = (v.flatten(1).norm(dim=1) for v in (w, d))
+                own, drawn = (n.view(-1, *[1] * (w.ndim - 1)) for n in lengths)
+                d = d * own / drawn
             else:  # biases, gamma and beta stay, as in the source
                 d = torch.zeros_like(d)
             step[k] = w + d
         ends.append(step)
-    z = slice_of(losses, centre, ends[0], ends[1], torch.linspace(-1, 1, POINTS))
-    spacing = 2 / (POINTS - 1)
-    return _measures(z, torch.eye(2) * spacing**2, spacing)
+    return ends[0], ends[1]
 
 
 def _measures(z: Tensor, gram: Tensor, spacing: float) -> list[float]:

@@ -11,7 +11,7 @@ from bnviz.maths import _arguments as arguments
 from bnviz.maths import prng
 from bnviz.maths.noisy import ChannelNoise
 
-__all__ = ["VGG"]
+__all__ = ["VGG", "scaled", "start_of"]
 
 _CHANNELS = (64, None, 128, None, 256, 256, None, 512, 512, None, 512, 512, None)  # None: pool
 _HIDDEN = 512  # units of the two fully connected layers
@@ -59,13 +59,13 @@ class VGG(nn.Module):
             if channels is None:
                 layers.append(nn.MaxPool2d(2))
                 continue
-            outputs = _scaled(channels, width)
+            outputs = scaled(channels, width)
             layers.append(nn.Conv2d(inputs, outputs, 3, padding=1, bias=not norm))
             layers += [nn.BatchNorm2d(outputs)] if norm else []
             layers += [ChannelNoise(outputs, len(layers), noise)] if noise is not None else []
             layers.append(nn.ReLU())
             inputs = outputs
-        hidden = _scaled(_HIDDEN, width)
+        hidden = scaled(_HIDDEN, width)
         self.features = nn.Sequential(*layers)
         self.head = nn.Sequential(
             nn.Linear(inputs, hidden),
@@ -93,21 +93,27 @@ class VGG(nn.Module):
 
         Source: He et al. (2015), Delving deep into rectifiers.
         """
-        arguments.number("gain", gain, 0)
-        state = {k: v.detach().clone() for k, v in self.state_dict().items()}
-        weights = {k: v for k, v in state.items() if v.ndim >= 2}
-        sizes = [w.numel() for w in weights.values()]
-        key = torch.tensor(arguments.seed_number(seed))
-        drawn = torch.split(prng.normal((sum(sizes),), key, stream=0), sizes)
-        *_, last = weights
-        for (name, w), z in zip(weights.items(), drawn, strict=True):
-            factor = 1.0 if name == last else gain * 2**0.5
-            state[name] = (factor * w[0].numel() ** -0.5 * z.reshape(w.shape)).to(w)
-        for name in state:
-            if name.endswith(".bias"):
-                state[name] = torch.zeros_like(state[name])
-        return state
+        return start_of(self, seed, gain)
 
 
-def _scaled(channels: int, width: float) -> int:
+def start_of(net: nn.Module, seed: int, gain: float = 1.0) -> dict[str, Tensor]:
+    """He's normal numbers times a gain for any network; see `VGG.start`."""
+    arguments.number("gain", gain, 0)
+    state = {k: v.detach().clone() for k, v in net.state_dict().items()}
+    weights = {k: v for k, v in state.items() if v.ndim >= 2}
+    sizes = [w.numel() for w in weights.values()]
+    key = torch.tensor(arguments.seed_number(seed))
+    drawn = torch.split(prng.normal((sum(sizes),), key, stream=0), sizes)
+    *_, last = weights
+    for (name, w), z in zip(weights.items(), drawn, strict=True):
+        factor = 1.0 if name == last else gain * 2**0.5
+        state[name] = (factor * w[0].numel() ** -0.5 * z.reshape(w.shape)).to(w)
+    for name in state:
+        if name.endswith(".bias"):
+            state[name] = torch.zeros_like(state[name])
+    return state
+
+
+def scaled(channels: int, width: float) -> int:
+    """Channels at a width, at least 1."""
     return max(1, round(channels * width))
