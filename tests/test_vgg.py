@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from bnviz.experiments import get, vgg, vgg_landscape, vgg_planes
+from bnviz.experiments import get, vgg, vgg_changes, vgg_landscape, vgg_planes
 from bnviz.maths.data import Split
 from bnviz.maths.nin import NIN
 from bnviz.maths.vgg import VGG
@@ -174,7 +174,7 @@ def test_gradients_go_stale_above_what_moves():
 
 @pytest.mark.parametrize("net", vgg_landscape.NETS)
 def test_a_slice_of_the_landscape_runs_on_made_up_photos(net):
-    cell = {"net": net, "seed": 0, "lr": 0.05, "steps": 20, "every": 10, "width": SMALL}
+    cell = {"net": net, "seed": 0, "rate": 0.05, "steps": 20, "every": 10, "width": SMALL}
     row = vgg_landscape.run(cell | {"device": "cpu"}, (photos(), photos()))
     assert row["survived"]
     for key in ("loss", "low", "high", *vgg_landscape.MEASURES[1:]):
@@ -201,3 +201,33 @@ def test_a_plane_goes_through_its_three_points():
     a, b = {"w": torch.tensor([2.0, 2.0])}, {"w": torch.tensor([1.0, 0.0])}
     z = vgg_planes._plane(lambda v: v["w"].sum().item(), w, a, b, torch.tensor([0.0, 1.0]))
     assert z.tolist() == [[3.0, 4.0], [1.0, 2.0]]  # along a row towards a, down a column towards b
+
+
+@pytest.mark.parametrize("variant", vgg_changes.VARIANTS)
+def test_a_slice_of_the_changes_runs_on_made_up_photos(variant):
+    cell = {"variant": variant, "net": "bn", "seed": 0, "lr": 0.02, "steps": 6, "width": SMALL}
+    row = vgg_changes.run(cell | {"device": "cpu"}, (photos(), photos()))
+    assert 0 <= row["test"] <= 1
+
+
+def test_a_photo_is_mirrored_or_not_and_moved_by_whole_pixels():
+    x = torch.arange(2 * 3 * 32 * 32, dtype=torch.float32).reshape(2, 3, 32, 32) + 1
+    y = vgg_changes.flipped_and_cropped(x, torch.Generator().manual_seed(0))
+    for before, after in zip(x, y, strict=True):
+        wide = [nn.functional.pad(v, (4, 4, 4, 4)) for v in (before, before.flip(2))]
+        places = [
+            (k, i, j)
+            for k, v in enumerate(wide)
+            for i in range(9)
+            for j in range(9)
+            if torch.equal(v[:, i : i + 32, j : j + 32], after)
+        ]
+        assert len(places) == 1
+
+
+def test_fixed_batches_always_hold_the_same_photos():
+    batches = vgg_changes._batches(512, 0, fixed=True)
+    seen = {tuple(sorted(batches().tolist())) for _ in range(20)}
+    assert len(seen) == 4
+    fresh = vgg_changes._batches(512, 0, fixed=False)
+    assert len({tuple(sorted(fresh().tolist())) for _ in range(20)}) == 20

@@ -29,6 +29,7 @@ _MODULES = {
     "vgg-tuned": "vgg",
     "vgg-landscape": "vgg_landscape",
     "vgg-planes": "vgg_planes",
+    "vgg-changes": "vgg_changes",
     "gardens": "gardens",
     "slower": "slower",
     "ics-measures": "shifts",
