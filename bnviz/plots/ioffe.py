@@ -1,4 +1,4 @@
-"""Ioffe and Szegedy's figure 1, from the stored experiment `ioffe-figure-1`."""
+"""Ioffe and Szegedy's figure 1, from the stored experiments on the digits and on MNIST."""
 
 from math import log10
 from statistics import median
@@ -15,16 +15,16 @@ __all__ = ["ioffe_figure_1"]
 _NETS = (("plain", "without BN", theme.PLAIN, "dash"), ("bn", "with BN", theme.BN, "solid"))
 
 
-def ioffe_figure_1(result: dict[str, Any], rate: str = "main", seed: int = 0) -> go.Figure:
+def ioffe_figure_1(result: dict[str, Any], lr: float = 0.5, seed: int = 0) -> go.Figure:
     """Test accuracy against steps, then the percentiles of one unit's input for both networks.
 
     Args:
-        result: `experiments.load("ioffe-figure-1")`.
-        rate: "low", "main" or "high".
+        result: `experiments.load("ioffe-figure-1")`, or "ioffe-mnist".
+        lr: one of the learning rates of the rows.
         seed: of the run whose percentiles are shown.
     """
-    settings = result["settings"]
-    steps, lr = settings["recorded"], settings["rates"][rate]
+    steps = result["settings"]["recorded"]
+    seeds = len({r["seed"] for r in result["rows"]})
     fig = make_subplots(
         3,
         1,
@@ -32,16 +32,22 @@ def ioffe_figure_1(result: dict[str, Any], rate: str = "main", seed: int = 0) ->
         vertical_spacing=0.07,
         row_heights=[1.15, 1, 1],
         subplot_titles=(
-            "<b>test accuracy</b>, median of 5 seeds; band: all 5",
+            f"<b>test accuracy</b>, median of {seeds} seeds; band: all {seeds}",
             "<b>without BN</b>: input of one sigmoid",
             "<b>with BN</b>: input of the same sigmoid",
         ),
     )
+    medians = {}
     for row, (net, label, colour, dash) in enumerate(_NETS, start=2):
         runs = [r for r in result["rows"] if (r["net"], r["lr"]) == (net, lr)]
-        _accuracy(fig, steps, runs, label, colour, dash)
+        medians[net] = _accuracy(fig, steps, runs, label, colour, dash)
         _percentiles(fig, steps, next(r for r in runs if r["seed"] == seed), colour, row)
-    fig.update_xaxes(type="log", range=[0, 3.72], tickvals=[1, 10, 100, 1000], fixedrange=True)
+    fig.update_xaxes(
+        type="log",
+        range=[0, log10(steps[-1]) + 0.02],
+        tickvals=[10**k for k in range(6) if 10**k <= steps[-1]],
+        fixedrange=True,
+    )
     fig.update_xaxes(title_text="training step (log scale)", row=3)
     fig.update_yaxes(
         range=[0, 1.02], tickformat=".0%", tickvals=[0, 0.5, 1], fixedrange=True, row=1
@@ -49,20 +55,7 @@ def ioffe_figure_1(result: dict[str, Any], rate: str = "main", seed: int = 0) ->
     low, high = _span(result, lr, seed)
     for row in (2, 3):
         fig.update_yaxes(range=[low, high], nticks=5, fixedrange=True, row=row)
-    for label, colour, x, y in (
-        ("with BN", theme.BN, 1.25, 0.8),
-        ("without BN", theme.PLAIN, 2.45, 0.35),
-    ):
-        fig.add_annotation(
-            text=f"<b>{label}</b>",
-            x=x,
-            y=y,
-            showarrow=False,
-            row=1,
-            col=1,
-            xanchor="right",
-            font={"color": colour},
-        )
+    _labels(fig, steps, medians)
     fig.update_annotations(font_size=12)
     return fig.update_layout(
         template=theme.template("light"),
@@ -72,7 +65,25 @@ def ioffe_figure_1(result: dict[str, Any], rate: str = "main", seed: int = 0) ->
     )
 
 
-def _accuracy(fig, steps, runs, label, colour, dash) -> None:
+def _labels(fig, steps, medians: dict[str, list[float]]) -> None:
+    """The names beside the curves where they pass one half: BN's left of it, the other's right."""
+    for net, label, colour, _ in _NETS:
+        at = next((s for s, a in zip(steps, medians[net], strict=True) if a >= 0.5), steps[-1])
+        left = net == "bn"
+        fig.add_annotation(
+            text=f"<b>{label}</b>",
+            x=log10(at) + (-0.1 if left else 0.1),
+            y=0.65 if left else 0.35,
+            showarrow=False,
+            row=1,
+            col=1,
+            xanchor="right" if left else "left",
+            font={"color": colour},
+        )
+
+
+def _accuracy(fig, steps, runs, label, colour, dash) -> list[float]:
+    """Draws the curve and its band; returns the medians."""
     columns = list(zip(*(r["accuracy"] for r in runs), strict=True))
     curves = {
         "min": [min(c) for c in columns],
@@ -90,6 +101,7 @@ def _accuracy(fig, steps, runs, label, colour, dash) -> None:
         line={"color": colour, "width": 2, "dash": dash},
         hovertemplate="step %{x}: %{y:.1%}<extra>" + label + "</extra>",
     )
+    return curves["median"]
 
 
 def _percentiles(fig, steps, run, colour, row) -> None:
