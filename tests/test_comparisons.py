@@ -5,7 +5,7 @@ import math
 import pytest
 
 from bnviz import experiments
-from bnviz.experiments import speed
+from bnviz.experiments import fewer_steps
 from bnviz.experiments.statistics import effect
 from bnviz.plots.effects import effect_intervals
 
@@ -33,7 +33,7 @@ def test_the_larger_rate_is_bns_and_dropout_is_not():
 def test_fewer_steps_but_not_fourteen_times_fewer(activation, target):
     rows = [r for r in load("steps-tuned")["rows"] if r["activation"] == activation]
     assert not any(r["edges"] for r in rows)
-    for budget in speed.BUDGETS:
+    for budget in fewer_steps.BUDGETS:
         plain, bn = (
             [math.log(r[f"to_{target}_within_{budget}"]) for r in rows if r["net"] == net]
             for net in ("plain", "bn")
@@ -44,10 +44,10 @@ def test_fewer_steps_but_not_fourteen_times_fewer(activation, target):
 
 def test_who_does_not_arrive_counts_as_twice_the_budget():
     short = [0.5] * 3
-    assert speed._steps(short, 0.9, 300) == 600
-    late = [0.0] * (len(speed.LOOKS) - 1) + [0.95]
-    assert speed._steps(late, 0.9, 300) == 600
-    assert speed._steps(late, 0.9, 1200) == 1200
+    assert fewer_steps._steps(short, 0.9, 300) == 600
+    late = [0.0] * (len(fewer_steps.LOOKS) - 1) + [0.95]
+    assert fewer_steps._steps(late, 0.9, 300) == 600
+    assert fewer_steps._steps(late, 0.9, 1200) == 1200
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])

@@ -53,7 +53,7 @@ _MODULES = {
     "depth": "depth",
     "weight-norm": "norms",
     "steps-ratio": "headline",
-    "steps-tuned": "speed",
+    "steps-tuned": "fewer_steps",
     "rates-scaled": "rates",
     "coupling": "coupling",
     "seven-changes": "changes",

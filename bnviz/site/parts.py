@@ -107,9 +107,11 @@ def _contest(row: Mapping, book: Path) -> Part:
 def _tuned(contest: Contest) -> str:
     spaces = contest.contenders[0].space.items()
     ranges = " and ".join(f"{_NAMES.get(n, n)} {s.low:g} to {s.high:g}" for n, s in spaces)
+    tuning = len(contest.tuning_seeds)
+    seeds = f"{tuning} seeds" if tuning > 1 else "one seed"
     return (
         f"Each side had {contest.trials} trials over {ranges}, judged on validation images with "
-        f"{len(contest.tuning_seeds)} seeds; its best trial ran with {len(contest.seeds)} fresh "
+        f"{seeds}; its best trial ran with {len(contest.seeds)} fresh "
         "seeds, the same for both, on test images."
     )
 
