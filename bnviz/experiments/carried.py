@@ -1,0 +1,90 @@
+"""What of a result on small images carried over to the papers' own data, in words with numbers."""
+
+from statistics import median
+from typing import Any
+
+from bnviz.experiments.experiment import Row
+
+__all__ = ["figure_1"]
+
+LEVEL = 0.9
+EARLY = 100  # steps, in both results
+
+
+def figure_1(small: dict[str, Any], large: dict[str, Any]) -> list[str]:
+    """Two sentences on Ioffe and Szegedy's figure 1: speed and end, then the unit's percentiles.
+
+    Each begins with "Carried over", if the sign is the same at both rates and for all seeds of both
+    results, or else with what differs.
+
+    Args:
+        small: `experiments.load("ioffe-figure-1")`.
+        large: `experiments.load("ioffe-mnist")`.
+    """
+    rates = sorted({r["lr"] for r in small["rows"]} & {r["lr"] for r in large["rows"]})
+    fewer = [[_times_fewer(result, lr) for lr in rates] for result in (small, large)]
+    ends = [[_ahead(result, lr) for lr in rates] for result in (small, large)]
+    same = all(low > 1 for part in fewer for low, _ in part)
+    speed = (
+        f"{'Carried over' if same else 'Not the same in all seeds'}: at rates of "
+        f"{' and '.join(f'{lr:g}' for lr in rates)}, BN needs {_span(fewer[1])} times fewer steps "
+        f"to {LEVEL:.0%} on MNIST, {_span(fewer[0])} times on the digits; in the end it is ahead "
+        f"by {_span(ends[1], 100)} points on MNIST, by {_span(ends[0], 100)} on the digits."
+    )
+    apart = [[_apart(result, lr) for lr in rates] for result in (small, large)]
+    together = all(plain < bn for part in apart for plain, bn in part)
+    plain, bn = ([[pair[k] for pair in part] for part in apart] for k in (0, 1))
+    unit = (
+        f"{'Carried over' if together else 'Not carried over'}: after {EARLY} steps the 15th and "
+        f"the 85th percentile of the plain unit are {_range(plain[1])} apart on MNIST and "
+        f"{_range(plain[0])} on the digits; with BN it is {_range(bn[1])} and {_range(bn[0])}."
+    )
+    return [speed, unit]
+
+
+def _runs(result: dict[str, Any], net: str, lr: float) -> list[Row]:
+    return [r for r in result["rows"] if (r["net"], r["lr"]) == (net, lr)]
+
+
+def _times_fewer(result: dict[str, Any], lr: float) -> tuple[float, float]:
+    """Smallest and largest ratio over the seeds of steps without BN over steps with it.
+
+    A run that never gets there counts as the length of the run; the ratio is at least so large.
+    """
+    steps = result["settings"]["recorded"]
+
+    def first(row: Row) -> int:
+        return next(
+            (s for s, a in zip(steps, row["accuracy"], strict=True) if a >= LEVEL), steps[-1]
+        )
+
+    pairs = zip(_runs(result, "plain", lr), _runs(result, "bn", lr), strict=True)
+    found = [first(plain) / first(bn) for plain, bn in pairs]
+    return min(found), max(found)
+
+
+def _ahead(result: dict[str, Any], lr: float) -> tuple[float, float]:
+    """Smallest and largest difference of the last accuracies, BN less plain."""
+    pairs = zip(_runs(result, "bn", lr), _runs(result, "plain", lr), strict=True)
+    found = [bn["accuracy"][-1] - plain["accuracy"][-1] for bn, plain in pairs]
+    return min(found), max(found)
+
+
+def _apart(result: dict[str, Any], lr: float) -> tuple[float, float]:
+    """85th less 15th percentile of the unit after some steps, medians: without BN, with it."""
+    at = result["settings"]["recorded"].index(EARLY)
+    plain, bn = (
+        median(r["p85"][at] - r["p15"][at] for r in _runs(result, net, lr))
+        for net in ("plain", "bn")
+    )
+    return plain, bn
+
+
+def _span(parts: list[tuple[float, float]], times: float = 1) -> str:
+    """From the smallest to the largest, of all rates."""
+    low, high = min(low for low, _ in parts), max(high for _, high in parts)
+    return f"{times * low:.2g} to {times * high:.2g}"
+
+
+def _range(values: list[float]) -> str:
+    return f"{min(values):.2g} to {max(values):.2g}"
