@@ -29,7 +29,8 @@ def figure_1(small: dict[str, Any], large: dict[str, Any]) -> list[str]:
         f"{'Carried over' if same else 'Not the same in all seeds'}: at rates of "
         f"{' and '.join(f'{lr:g}' for lr in rates)}, BN needs {_span(fewer[1])} times fewer steps "
         f"to {LEVEL:.0%} on MNIST, {_span(fewer[0])} times on the digits; in the end it is ahead "
-        f"by {_span(ends[1], 100)} points on MNIST, by {_span(ends[0], 100)} on the digits."
+        f"by {_span(ends[1], 100)} points on MNIST, by {_span(ends[0], 100)} on the digits"
+        f"{'' if all(low > 0 for part in ends for low, _ in part) else ', so not in every seed'}."
     )
     apart = [[_apart(result, lr) for lr in rates] for result in (small, large)]
     together = all(plain < bn for part in apart for plain, bn in part)
@@ -83,8 +84,9 @@ def _apart(result: dict[str, Any], lr: float) -> tuple[float, float]:
 def _span(parts: list[tuple[float, float]], times: float = 1) -> str:
     """From the smallest to the largest, of all rates."""
     low, high = min(low for low, _ in parts), max(high for _, high in parts)
-    return f"{times * low:.2g} to {times * high:.2g}"
+    return _range([times * low, times * high])
 
 
 def _range(values: list[float]) -> str:
-    return f"{min(values):.2g} to {max(values):.2g}"
+    low, high = (f"{v:.0f}" if abs(v) >= 10 else f"{v:.2g}" for v in (min(values), max(values)))
+    return f"{low} to {high}".replace("-", "−")
