@@ -38,6 +38,7 @@ EXERCISES: dict[str, dict[str, Answer]] = {
                 ),
                 (lambda rate, a: rate / a, "longer weights turn more slowly at the same rate"),
                 (lambda rate, a: rate / a**2, "longer weights turn more slowly at the same rate"),
+                (lambda rate, a: 4 * rate, "that is right for one a, and wrong for another"),
                 (lambda rate, a: rate, "BN's output ignores a; the gradient of W does not"),
             ],
         )
