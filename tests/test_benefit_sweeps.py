@@ -16,7 +16,7 @@ from bnviz.maths.data import digits
 from bnviz.maths.measures import accuracy
 from bnviz.maths.nets import MLP, initialise
 from bnviz.maths.prng import Shuffler
-from bnviz.plots import benefits
+from bnviz.plots import benefits, depth
 
 load = experiments.load
 
@@ -188,6 +188,7 @@ def test_what_the_chapter_says_holds_with_a_margin():
         (benefits.accuracy_by_rate, "learning-rate", 6),
         (benefits.accuracy_by_depth, "depth", 4),
         (benefits.weight_norms, "weight-norm", 7),
+        (depth.gradients_by_depth, "depth", 8),
     ],
 )
 def test_stored_figures_are_small_fixed_and_draw_every_curve(draw, name, medians):

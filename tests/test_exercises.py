@@ -123,6 +123,12 @@ def test_an_array(given, words):
     assert asked.fault(given) == words
 
 
+def test_one_number_may_come_in_any_wrapping():
+    for given in (2.0, [2.0], torch.tensor([[2.0]])):
+        assert Array(2.0, within=1e-6).fault(given) is None
+    assert Array(2.0, within=1e-6).fault([2.0, 2.0]) == "shape (2,), wanted ()"
+
+
 def test_a_function_cannot_spoil_what_it_is_checked_with():
     def spoils(x):
         x *= 2

@@ -31,7 +31,8 @@ ROW = {
 def book(tmp_path):
     """A made-up book: what one notebook printed, and rows that a test writes."""
     printed = new_output("stream", text="learned: 4 of 5\nlost: 1 of 5\n")
-    notebook = new_notebook(cells=[new_code_cell("...", outputs=[printed])])
+    table = new_output("execute_result", {"text/plain": "     runs\nbn      3", "text/html": "<b>"})
+    notebook = new_notebook(cells=[new_code_cell("...", outputs=[printed, table])])
     nbformat.write(notebook, tmp_path / "steps.ipynb")
 
     def write(*rows: dict):
@@ -45,6 +46,11 @@ def test_a_number_comes_from_what_a_notebook_printed(book):
     (claim,) = book(ROW)
     assert claim.measured == "It did in 4 of 5."
     assert claim.commands == ("make notebooks NB=book/steps.ipynb",)
+
+
+def test_a_number_comes_from_a_table(book):
+    place = {"notebook": "steps", "find": r"^bn +(\d)$"}
+    assert book(ROW | {"numbers": {"runs": place}})[0].measured == "It did in 3 of 5."
 
 
 def test_a_number_comes_from_a_stored_experiment(book, monkeypatch):

@@ -7,6 +7,7 @@ A notebook has a place to fill in and calls `check` below it:
     x_hat = ...
     check("steps-1", x_hat=x_hat)
 
-One module for each chapter holds what is right and which mistakes are known, by the exercise's
-number; `answers` has the kinds of answer. The solutions stand in the notebooks, hidden.
+One module for each chapter (and one for a second page, `whitening`) holds what is right and which
+mistakes are known, by the exercise's number; `answers` has the kinds of answer. The solutions stand
+in the notebooks, hidden.
 """

@@ -76,6 +76,8 @@ class Array:
             value = _array(given)
         except (TypeError, ValueError, RuntimeError):
             return f"an array is wanted, this is {_kind(given)}"
+        if value.size == right.size == 1:
+            value = value.reshape(right.shape)  # a number, however it is wrapped
         if value.shape != right.shape:
             return f"shape {value.shape}, wanted {right.shape}"
         if not np.isfinite(value).all():

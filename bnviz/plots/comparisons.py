@@ -9,7 +9,7 @@ from bnviz.experiments.statistics import Effect, effect
 from bnviz.figure import theme
 from bnviz.plots.effects import effect_intervals
 
-__all__ = ["base_rates", "changes", "coupling", "times_fewer"]
+__all__ = ["CHANGES", "base_rates", "changes", "coupling", "times_fewer"]
 
 NETS = (("plain", "without BN", theme.PLAIN, "diamond"), ("bn", "with BN", theme.BN, "circle"))
 _MOVES = {"mean": "its mean", "spread": "its spread", "value": "a single value"}
@@ -30,6 +30,7 @@ _OTHERS = {
     "distortions,<br>150 steps": ("distortions-0-150", "distortions-50-150"),
     "distortions,<br>1,200 steps": ("distortions-0-1200", "distortions-50-1200"),
 }
+CHANGES = {name.replace("<br>", " "): both for name, both in {**_RATES, **_OTHERS}.items()}
 
 
 def coupling(result: dict[str, Any]) -> go.Figure:

@@ -66,7 +66,7 @@ def _printed(notebook: Path, pattern: str) -> str:
     """The group of a pattern in what a notebook printed, where it must stand exactly once."""
     cells = nbformat.read(notebook, as_version=4).cells
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
-    printed = "\n".join(output.get("text", "") for output in outputs)
+    printed = "\n".join(map(_as_text, outputs))
     found = re.findall(pattern, printed, re.MULTILINE)
     if len(found) != 1 or not isinstance(found[0], str):
         raise ValueError(
@@ -74,6 +74,11 @@ def _printed(notebook: Path, pattern: str) -> str:
             f"gives {found}: run the notebook again, or mend the pattern"
         )
     return found[0].strip()
+
+
+def _as_text(output: Mapping) -> str:
+    """What was printed, or a table as text."""
+    return output.get("text") or output.get("data", {}).get("text/plain", "")
 
 
 def _stored(experiment: str, key: str, spec: str) -> str:
