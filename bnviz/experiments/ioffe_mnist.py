@@ -89,7 +89,7 @@ def _last_moves(row: Row) -> float:
     The width is that from the 15th to the 85th percentile.
     """
     track = row["p50"][RECORDED.index(10_000) :]
-    return (max(track) - min(track)) / max(row["p85"][-1] - row["p15"][-1], 1e-9)
+    return round((max(track) - min(track)) / max(row["p85"][-1] - row["p15"][-1], 1e-9), 3)
 
 
 _SETTINGS = {
