@@ -23,7 +23,6 @@ from bnviz.maths.nets import MLP, BatchNorm
 NAMES = experiments.names()
 GRIDS = [name for name in NAMES if isinstance(experiments.get(name), Experiment)]
 LARGEST = 60_000  # bytes
-AT_SCALE = ("ioffe-mnist", "ioffe-mnist-tuned", "vgg-tuned")
 LARGEST_AT_SCALE = 300_000
 
 
@@ -54,7 +53,7 @@ def test_a_result_is_complete_and_belongs_to_its_experiment(name):
     expected = command.result_of(experiment, result["rows"], hours=0)
     for key in expected.keys() - {"date", "versions", "settings", "device", "hours"}:
         assert expected[key] == result[key], key
-    if name in AT_SCALE:
+    if name in experiments.AT_SCALE:
         assert result["hours"] > 0
         assert result["device"]
     assert store.as_json({"s": expected["settings"]} | EMPTY) == store.as_json(
@@ -70,7 +69,7 @@ EMPTY = {"grid": {}, "summary": {}, "rows": [{}]}
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_is_small_and_written_as_the_command_writes_it(name):
     path = store.FOLDER / f"{name}.json"
-    assert path.stat().st_size < (LARGEST_AT_SCALE if name in AT_SCALE else LARGEST)
+    assert path.stat().st_size < (LARGEST_AT_SCALE if name in experiments.AT_SCALE else LARGEST)
     assert store.as_json(experiments.load(name)) == path.read_text(encoding="utf-8")
 
 

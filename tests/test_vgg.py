@@ -92,7 +92,7 @@ def test_a_run_that_diverges_guesses():
 def test_options_reach_the_cells():
     from bnviz.experiments.__main__ import with_options
 
-    contest = with_options(get("vgg-tuned"), {"width": 0.5})
+    contest = with_options(vgg.CONTESTS[0], {"width": 0.5})
     assert {(c["width"], c["device"]) for c in contest.tuning_cells()} == {(0.5, "cpu")}
     with pytest.raises(ValueError, match="depth has no option 'width'; it has: none"):
         with_options(get("depth"), {"width": 0.5})

@@ -20,16 +20,11 @@ from bnviz.experiments.experiment import Experiment
 if TYPE_CHECKING:
     from bnviz.experiments.contest import Contest
 
-__all__ = ["get", "load", "names"]
+__all__ = ["AT_SCALE", "get", "load", "names"]
 
 _MODULES = {
     "ioffe-figure-1": "ioffe",
     "ioffe-mnist": "ioffe_mnist",
-    "ioffe-mnist-tuned": "ioffe_mnist",
-    "vgg-tuned": "vgg",
-    "vgg-landscape": "vgg_landscape",
-    "vgg-planes": "vgg_planes",
-    "vgg-changes": "vgg_changes",
     "gardens": "gardens",
     "slower": "slower",
     "ics-measures": "shifts",
@@ -58,7 +53,6 @@ _MODULES = {
     "coupling": "coupling",
     "seven-changes": "changes",
     "landscape-linear": "landscapes",
-    "landscape-linear-long": "landscapes",
     "landscape-mlp": "landscapes",
     "landscape-cnn": "landscapes",
     "edges": "edges",
@@ -85,6 +79,9 @@ _MODULES = {
     "tuned-batch-4": "tuned",
     "tuned-batch-8": "tuned",
 }
+
+# On the papers' own data: these take hours.
+AT_SCALE = ("ioffe-mnist",)
 
 
 def names() -> tuple[str, ...]:

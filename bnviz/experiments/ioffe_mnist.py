@@ -115,9 +115,9 @@ IOFFE_MNIST = SideBySideSweep(
         "apart": "85th less 15th percentile, the median over all 100 units",
         "recorded": list(RECORDED),
         "device": "CPU, two cores",
-        "no": "the paper's picture does not carry over if BN is not ahead of plain at 50,000 steps "
-        "in all seeds, or needs as many steps to 90 %, or if the median of its unit moves more, "
-        "from step 10,000 on, than that of the plain one, as a fraction of the width",
+        "no": "BN is not ahead of plain at 50,000 steps in all seeds, or needs as many steps to "
+        "90 %, or the median of its unit moves more, from step 10,000 on, than that of the plain "
+        "one, as a fraction of the width",
     },
     grid={"net": ("plain", "bn"), "lr": RATES, "seed": tuple(range(10))},
     run=run,
