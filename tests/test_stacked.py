@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from bnviz import experiments
-from bnviz.experiments import regularisation
+from bnviz.experiments import ioffe_mnist, regularisation
 from bnviz.experiments.stacked import Task, train_stacked
+from bnviz.maths.data import Split
 from bnviz.maths.measures import accuracy
 from bnviz.maths.nets import MLP, initialise
 from bnviz.maths.train import train
@@ -82,3 +83,22 @@ def test_a_stored_run_is_recomputed():
     cell = contest._cell(both, row["trial"], contest.points(both)[row["trial"]], 0)
     ours = contest.row(cell | {"steps": contest.looks[:4]})
     assert ours["test"] == pytest.approx(row["scores"][:4], abs=0.03)
+
+
+def test_networks_of_section_4_1_learn_made_up_images_and_are_told_apart():
+    """A slice of `ioffe-mnist`: bright and dark halves are easily told apart."""
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(200) % 2
+    x = (torch.rand(200, 30, generator=generator) < 0.2).float()
+    x[y == 1, :15] = (torch.rand(100, 15, generator=generator) < 0.7).float()
+    data = Split(x, y, x, y)
+    cells = [{"net": "bn", "lr": 0.5, "seed": seed, "steps": 100} for seed in (0, 1)]
+    rows = ioffe_mnist.run({"cells": cells}, data)["rows"]
+    alone = ioffe_mnist.run({"cells": cells[1:]}, data)["rows"][0]
+    assert all(row["accuracy"][-1] > 0.95 > row["accuracy"][0] for row in rows)
+    assert rows[1]["accuracy"] == pytest.approx(alone["accuracy"], abs=0.01)
+    assert rows[1]["p50"] == pytest.approx(alone["p50"], abs=0.01)
+    assert rows[0]["p50"] != rows[1]["p50"]
+    assert rows[0]["after_50000_steps"] is None
+    for row in rows:
+        assert all(a < b < c for a, b, c in zip(row["p15"], row["p50"], row["p85"], strict=True))

@@ -53,7 +53,15 @@ def run(group: Row, data: Split | None = None) -> Row:
             for p, value in zip(PERCENTILES, track[:, UNIT].tolist(), strict=True):
                 row[f"p{p}"].append(value)
             row["apart"].append((track[2] - track[0]).median().item())
-    return {"rows": rows}
+    return {"rows": [row | _looked_up(row["accuracy"]) for row in rows]}
+
+
+def _looked_up(accuracy: list[float]) -> Row:
+    """Of the curve what the ledger compares; None where the run is shorter."""
+    return {
+        f"after_{at}_steps": dict(zip(RECORDED, accuracy, strict=False)).get(at)
+        for at in (1000, STEPS)
+    }
 
 
 def summarise(rows: list[Row]) -> dict[str, Any]:
