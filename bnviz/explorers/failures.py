@@ -18,7 +18,7 @@ from bnviz.templates.failures import failures
 __all__ = ["FAILURES"]
 
 DEPTH, WIDTH = 5, 64
-LOW, HIGH, BINS = -12.0, 12.0, 48  # range of the pre-activations shown
+LOW, HIGH, BINS = -24.0, 24.0, 96  # range of the pre-activations shown
 NETS = ("faded", "thrown", "bn")
 # For sigmoid, tanh and ReLU: rate and initial scale without a push, then with all of it. These
 # are cells of the stored experiments `failures-*` in which at least 17 of 20 seeds fail in this
@@ -104,10 +104,11 @@ FAILURES = Simulation(
     title="Three ways to fail",
     caption=(
         "Above: where the pre-activations of the last hidden layer lie, for each of three networks "
-        "that get the same digits. Below: how far one of its outputs spreads over the images, "
-        "which must not be too little; how many of its units are where the activation is flat, for "
-        "every image; and the accuracy. *Push* takes rate and initial weights of each from a "
-        "healthy setting (0) to one that fails in its own way (1)."
+        "that get the same digits. Below: how far an output spreads over the images (nine of ten "
+        "units have less); how many units are where the activation is flat, for every image; and "
+        "the accuracy. Solid orange fades, dotted orange is thrown, blue has BN. *Push* takes rate "
+        "and initial weights of each from a healthy setting (0) to one that fails in its own way "
+        "(1)."
     ),
     controls=(
         Slider("push", "push", 0, 1, 1, 0.05, restart=True),
