@@ -1,4 +1,4 @@
-"""Chapter 7: a smoother loss, and regularisation."""
+"""Chapter 6, second part: a smoother loss, and regularisation."""
 
 import copy
 from math import sqrt
