@@ -138,6 +138,12 @@ def test_a_function_cannot_spoil_what_it_is_checked_with():
     assert "4 of 4" in Function(lambda x: 3 * x, [(np.ones(4),)], within=0.5).fault(spoils)
 
 
+def test_a_judge_that_says_neither_yes_nor_no_is_told_so():
+    asked = Judge(accepts=[(np.ones(3), "refuses ones")], refuses=[(np.zeros(3), "accepts zeros")])
+    assert asked.fault(lambda x: x.all()) is None
+    assert "ambiguous" in str(asked.fault(lambda x: x > 0))
+
+
 def test_unknown_names_are_refused_in_words():
     with pytest.raises(ValueError, match=r"no exercise 'steps-0'; there are .*steps-1"):
         check("steps-0", x=1)

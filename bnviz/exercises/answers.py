@@ -179,11 +179,12 @@ class Judge:
             for case, why in cases:
                 try:
                     said = given(_copy(case))
+                    if said is None or said is ...:
+                        return NOT_YET
+                    agrees = bool(said) is yes  # raises for an array of several
                 except Exception as error:  # the reader's own mistake, whatever it is
                     return f"it raises {type(error).__name__}: {error}"
-                if said is None or said is ...:
-                    return NOT_YET
-                if bool(said) is not yes:
+                if not agrees:
                     return why
         return None
 
