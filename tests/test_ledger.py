@@ -36,7 +36,8 @@ def book(tmp_path):
     nbformat.write(notebook, tmp_path / "steps.ipynb")
 
     def write(*rows: dict):
-        (tmp_path / "claims.yml").write_text(yaml.safe_dump(list(rows)))
+        (tmp_path / "claims").mkdir(exist_ok=True)
+        (tmp_path / "claims" / "steps.yml").write_text(yaml.safe_dump(list(rows)))
         return ledger.read(tmp_path)
 
     return write
@@ -46,6 +47,13 @@ def test_a_number_comes_from_what_a_notebook_printed(book):
     (claim,) = book(ROW)
     assert claim.measured == "It did in 4 of 5."
     assert claim.commands == ("make notebooks NB=book/steps.ipynb",)
+
+
+def test_a_claim_stands_in_the_file_of_its_chapter(book):
+    with pytest.raises(
+        ValueError, match=r"C99 is in steps\.yml; a claim of shift belongs into shift"
+    ):
+        book(ROW | {"id": "C99", "chapter": "shift"})
 
 
 def test_a_number_comes_from_a_table(book):
@@ -114,8 +122,7 @@ def test_numbers_are_written_as_in_a_sentence(claims):
 
 def test_numbers_are_not_typed(claims):
     """What is measured has no digit in its own words, but for names such as BN-x5 and 5 x 64."""
-    rows = yaml.safe_load((BOOK / "claims.yml").read_text(encoding="utf-8"))
-    for row, claim in zip(rows, claims, strict=True):
+    for row, claim in zip(ledger.rows(BOOK), claims, strict=True):
         words = re.sub(r"\{\w+\}|`[^`]*`|\bC\d\d\b|\$[^$]*\$", "", row["measured"])
         assert not re.search(r"\d", words), f"{claim.id}: {words}"
         assert row.get("numbers") or claim.verdict == "cannot be measured here", claim.id
@@ -277,9 +284,7 @@ def test_numbers_are_read_as_they_are_printed(monkeypatch, text, numbers):
 # Every part of the book: other data would have turned its verdict.
 
 BOOKS = {
-    f"{row['id']}-{k}": part
-    for row in yaml.safe_load((BOOK / "claims.yml").read_text(encoding="utf-8"))
-    for k, part in enumerate(row["parts"])
+    f"{row['id']}-{k}": part for row in ledger.rows(BOOK) for k, part in enumerate(row["parts"])
 }
 
 

@@ -15,6 +15,8 @@ In this order it is a course; each module opens with its formulas and their sour
 9. `broken`, `checks`: the usual mistakes, and the questions that find them.
 10. `landscape`, `surface`: how smooth the loss is along a gradient, and in a plane.
 
+At the papers' scale, with PyTorch's own layers: `vgg`, `nin`.
+
 Below them: `data` and `prng` (seeded, alike in every host), `functional` (a step of training as a
 function of a state), `_arguments` (what functions ask of their arguments).
 """

@@ -24,7 +24,8 @@ class ClaimsDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         book = Path(self.env.doc2path(self.env.docname)).parent
-        self.env.note_dependency(str(book / "claims.yml"))
+        for path in ledger.files(book):
+            self.env.note_dependency(str(path))
         try:
             claims = ledger.read(book)
         except ValueError as error:
@@ -73,7 +74,7 @@ class ClaimsDirective(SphinxDirective):
         return entry
 
     def _nested(self, lines: list[str], entry: nodes.Element) -> None:
-        self.state.nested_parse(StringList(lines, "claims.yml"), 0, entry)
+        self.state.nested_parse(StringList(lines, "claims"), 0, entry)
 
 
 def _plot(part: Part) -> str:
@@ -102,7 +103,7 @@ def _add_style(app, pagename, templatename, context, doctree) -> None:
 def _write_data(app: Sphinx, error: Exception | None) -> None:
     """`_static/bnviz/claims.json`: the same rows for programs."""
     book = Path(app.srcdir) / "book"
-    if error or app.builder.format != "html" or not (book / "claims.yml").exists():
+    if error or app.builder.format != "html" or not ledger.files(book):
         return
     rows = [dataclasses.asdict(claim) for claim in ledger.read(book)]
     target = Path(app.outdir) / "_static" / "bnviz" / "claims.json"

@@ -56,7 +56,7 @@ class Part:
 
 
 def read_part(row: Mapping, book: Path) -> Part:
-    """A part of `claims.yml` with its verdict.
+    """A part of a claim with its verdict.
 
     Raises:
         ValueError: for missing or unknown fields, an unknown contest, contender, column or place.

@@ -1,6 +1,6 @@
 """What stands at a place: a number that a stored notebook printed, or one of a stored experiment.
 
-A place is a dict, as in `book/claims.yml`: `{notebook: steps, find: 'a pattern with (one group)'}`
+A place is a dict, as in `book/claims/`: `{notebook: steps, find: 'a pattern with (one group)'}`
 or `{experiment: depth, key: summary.a.b, format: .1f}`.
 """
 

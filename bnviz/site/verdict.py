@@ -37,8 +37,7 @@ def badge(verdict: str) -> str:
 def read_verdicts(app: Book, env) -> None:
     """Note the verdict of every claim; a book without a ledger has none."""
     book = Path(app.srcdir) / "book"
-    claims = ledger.read(book) if (book / "claims.yml").exists() else []
-    app.bnviz_verdicts = {claim.id: claim.verdict for claim in claims}
+    app.bnviz_verdicts = {claim.id: claim.verdict for claim in ledger.read(book)}
 
 
 def say_verdicts(app: Book, pagename: str, templatename: str, context: dict, doctree) -> None:
