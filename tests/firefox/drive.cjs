@@ -18,7 +18,6 @@ async function visit(browser, address, tasks) {
   const errors = [];
   page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
   page.on("pageerror", (error) => errors.push(String(error)));
-  await page.setViewport({ width: 1200, height: 900 });
   await page.goto(address);
   await page.evaluate(TASKS);
   const found = [];
@@ -29,7 +28,14 @@ async function visit(browser, address, tasks) {
 
 async function main() {
   const { executable, url, pages } = JSON.parse(readFileSync(0, "utf-8"));
-  const browser = await puppeteer.launch({ browser: "firefox", executablePath: executable, protocolTimeout: LONG });
+  const browser = await puppeteer.launch({
+    browser: "firefox",
+    executablePath: executable,
+    protocolTimeout: LONG,
+    // Firefox 140, the current ESR, lacks a command that puppeteer's setViewport sends.
+    defaultViewport: null,
+    args: ["--width=1200", "--height=1000"],
+  });
   try {
     const seen = {};
     for (const [path, tasks] of Object.entries(pages)) seen[path] = await visit(browser, url + path, tasks);
