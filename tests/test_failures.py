@@ -7,12 +7,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from bnviz import explorers
 from bnviz.experiments import interventions, load
 from bnviz.experiments.answer import answer
 from bnviz.experiments.failures import CRITERIA, KINDS, Criteria, Diary, kind_of, run, runs_of
 from bnviz.experiments.watched import DEPTH, PROBE, watched
 from bnviz.maths.data import digits
 from bnviz.maths.nets import MLP, initialise
+from bnviz.maths.prng import Shuffler
 from bnviz.maths.record import inputs_of
 from bnviz.maths.train import train
 
@@ -210,3 +212,34 @@ def test_the_answer_counts_what_the_rows_hold():
 def test_a_diary_ends_where_numbers_do():
     diary = Diary(norm=False, activation="relu", lr=100.0, scale=2.0, seed=0)
     assert math.isnan(diary.follow(25)["drift"])
+
+
+# --- the figure --------------------------------------------------------------------------------
+
+
+def after(steps, **values):
+    """What the figure `failures` shows after so many steps, seed 0."""
+    figure = explorers.get("failures")
+    controls = figure.tensors(values)
+    state = figure.initial(torch.tensor(0.0), **controls)
+    shuffler = Shuffler(figure.rows, seed=0)
+    for _ in range(steps):
+        state, shown = figure.step(state, shuffler.take(32), **controls)
+    return {k: v for k, v in (shown | figure.observe(state, **controls)).items() if v.ndim == 0}
+
+
+def test_pushed_networks_fail_as_the_chapter_says():
+    sigmoid = after(150, push=1.0)
+    assert sigmoid["faded_flat"] < 5 < 80 < sigmoid["thrown_flat"]
+    assert sigmoid["bn_flat"] > 80
+    assert sigmoid["faded_spread"] < 0.01  # blind, as `Criteria` has it
+    tanh = after(150, push=1.0, activation="tanh")
+    assert tanh["bn_flat"] > 60
+    assert tanh["bn_spread"] > 0.3  # far apart, from image to image
+    for shown in (sigmoid, tanh):
+        assert max(shown[f"{net}_test"] for net in ("faded", "thrown", "bn")) < 0.4
+
+
+def test_networks_without_a_push_learn():
+    shown = after(150, push=0.0)
+    assert min(shown[f"{net}_test"] for net in ("faded", "thrown", "bn")) > 0.6

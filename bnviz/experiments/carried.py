@@ -4,6 +4,7 @@ from statistics import median
 from typing import Any
 
 from bnviz.experiments.experiment import Row
+from bnviz.experiments.statistics import steps_to
 
 __all__ = ["figure_1"]
 
@@ -55,9 +56,7 @@ def _times_fewer(result: dict[str, Any], lr: float) -> tuple[float, float]:
     steps = result["settings"]["recorded"]
 
     def first(row: Row) -> int:
-        return next(
-            (s for s, a in zip(steps, row["accuracy"], strict=True) if a >= LEVEL), steps[-1]
-        )
+        return steps_to(row["accuracy"], steps, LEVEL) or steps[-1]
 
     pairs = zip(_runs(result, "plain", lr), _runs(result, "bn", lr), strict=True)
     found = [first(plain) / first(bn) for plain, bn in pairs]

@@ -8,6 +8,7 @@ from bnviz.experiments.contest import Contender, LogUniform
 from bnviz.experiments.experiment import Row, between
 from bnviz.experiments.ioffe import gaussian, look
 from bnviz.experiments.stacked import SideBySide, SideBySideSweep, Stack, Task, train_stacked
+from bnviz.experiments.statistics import steps_to
 from bnviz.maths.data import Split, mnist
 from bnviz.maths.prng import permutation
 
@@ -74,7 +75,7 @@ def summarise(rows: list[Row]) -> dict[str, Any]:
                 "runs": len(runs),
                 "accuracy": {str(at): between(_at(r["accuracy"], at) for r in runs) for at in AT},
                 "steps_to": {
-                    f"{level:.0%}": between(_steps_to(r["accuracy"], level) for r in runs)
+                    f"{level:.0%}": between(steps_to(r["accuracy"], RECORDED, level) for r in runs)
                     for level in LEVELS
                 },
                 "apart": {str(at): between(_at(r["apart"], at) for r in runs) for at in AT},
@@ -85,10 +86,6 @@ def summarise(rows: list[Row]) -> dict[str, Any]:
 
 def _at(curve: list[float], step: int) -> float:
     return curve[RECORDED.index(step)]
-
-
-def _steps_to(curve: list[float], level: float) -> int | None:
-    return next((s for s, a in zip(RECORDED, curve, strict=True) if a >= level), None)
 
 
 def _last_moves(row: Row) -> float:

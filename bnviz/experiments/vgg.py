@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from bnviz.experiments import store
 from bnviz.experiments.contest import Contender, Contest, LogUniform
 from bnviz.experiments.experiment import Row
 from bnviz.maths.data import Split, cifar10
@@ -13,7 +14,17 @@ from bnviz.maths.prng import permutation
 from bnviz.maths.train import DivergenceError, Step, train
 from bnviz.maths.vgg import VGG
 
-__all__ = ["BATCH", "CONTESTS", "OPTIONS", "SETTINGS", "accuracy", "network", "photos", "scores"]
+__all__ = [
+    "BATCH",
+    "CONTESTS",
+    "OPTIONS",
+    "SETTINGS",
+    "accuracy",
+    "network",
+    "photos",
+    "scores",
+    "tuned_rate",
+]
 
 BATCH, GUESSING = 128, 0.1
 CHOOSING, JUDGING = 2000, 5000  # photos; looking at more would cost as much as the training
@@ -115,6 +126,11 @@ def _contest(name: str, title: str, steps: int, run: Callable[[Row], Row], **wor
         notes=("Runs that are not finite count as 0.1, the accuracy of guessing.",),
         **words,
     )
+
+
+def tuned_rate(net: str, budget: int = 800) -> float:
+    """The learning rate that the stored search chose for "bn" or "plain"."""
+    return store.read("vgg-tuned")["summary"][net][str(budget)]["chosen"]["lr"]
 
 
 CONTESTS = (

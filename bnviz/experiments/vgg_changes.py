@@ -13,15 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bnviz.experiments import store
 from bnviz.experiments.experiment import Experiment, Row, between, rounded
 from bnviz.experiments.statistics import effect
-from bnviz.experiments.vgg import BATCH, SETTINGS, accuracy, network, photos
+from bnviz.experiments.vgg import BATCH, SETTINGS, accuracy, network, photos, tuned_rate
 from bnviz.maths.data import Split
 from bnviz.maths.prng import Shuffler
 from bnviz.maths.vgg import VGG
 
-__all__ = ["VGG_CHANGES", "flipped_and_cropped", "tuned_rate"]
+__all__ = ["VGG_CHANGES", "flipped_and_cropped"]
 
 STEPS, TIMES = 1600, 5  # of the larger rate
 SLOW = 1.5  # the rate ends at exp(-1.5) of what it was
@@ -39,11 +38,6 @@ EFFECTS = {  # what is changed: before, after
 }
 VARIANTS = tuple(dict.fromkeys(name for pair in EFFECTS.values() for name in pair))
 _STREAM = 1000  # generators of masks and distortions: seed + this
-
-
-def tuned_rate(net: str, budget: int = 800) -> float:
-    """The learning rate that the stored search chose for "bn" or "plain"."""
-    return store.read("vgg-tuned")["summary"][net][str(budget)]["chosen"]["lr"]
 
 
 def flipped_and_cropped(x: Tensor, generator: torch.Generator) -> Tensor:

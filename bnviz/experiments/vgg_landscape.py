@@ -20,8 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bnviz.experiments.experiment import Experiment, Row, between
-from bnviz.experiments.vgg import BATCH, SETTINGS, accuracy, network, photos
-from bnviz.experiments.vgg_changes import tuned_rate
+from bnviz.experiments.vgg import BATCH, SETTINGS, accuracy, network, photos, tuned_rate
 from bnviz.maths import ics
 from bnviz.maths.data import Split
 from bnviz.maths.noisy import N_MU, N_SIGMA, R
