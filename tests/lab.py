@@ -1,4 +1,4 @@
-"""A real JupyterLab on this machine, one per test process."""
+"""A real JupyterLab on this machine, one per test process, and a notebook that is open in it."""
 
 import json
 import os
@@ -6,11 +6,12 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page
 
 REPOSITORY = Path(__file__).parent.parent
 TOKEN = secrets.token_hex()
@@ -63,3 +64,31 @@ def _address(server: subprocess.Popen, home: Path) -> str:
                 return json.loads(file.read_text())["url"]
         time.sleep(0.05)
     raise AssertionError((home / "log").read_text())
+
+
+class Notebook:
+    """A notebook that is open in JupyterLab."""
+
+    def __init__(self, page: Page, address: str):
+        self.page, self.errors = page, []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", self._console)
+        page.goto(address)
+        ready = "globalThis.jupyterapp?.shell.currentWidget?.sessionContext?.isReady"
+        page.wait_for_function(ready, timeout=SECONDS * 1e3)
+
+    def _console(self, message) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
+
+    def command(self, name: str) -> None:
+        """Run a command of JupyterLab, and wait until it has ended."""
+        self.page.evaluate("(name) => jupyterapp.commands.execute(name)", name)
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Poll until a condition holds."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < SECONDS, f"waited in vain for {what}"
+        time.sleep(0.02)

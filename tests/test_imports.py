@@ -16,6 +16,7 @@ PACKAGE = Path(bnviz.__file__).parent
 # The rule of imports, a line per folder: what it may import besides itself.
 RULE = {
     "maths": set(),
+    "watching": {"figure"},
     "figure": {"maths"},
     "exercises": {"maths", "explorers", "experiments"},
     "experiments": {"maths", "compile"},
@@ -24,7 +25,7 @@ RULE = {
     "explorers": {"maths", "figure", "templates"},
     "poster": {"figure", "tools"},
     "compile": {"maths", "figure"},
-    "jupyter": {"figure", "explorers"},
+    "jupyter": {"figure", "explorers", "watching"},
     "tools": set(),
     "site": {"figure", "explorers", "experiments", "compile", "poster", "tools"},
     "bench": {"maths", "figure", "explorers", "compile", "jupyter", "site", "tools"},
@@ -34,6 +35,7 @@ HOSTS = {"ipywidgets", "anywidget", "IPython", "sphinx", "docutils"}
 # What a folder may not use of other people's packages, not even through another module.
 WITHOUT = {
     "maths": PLOTTING | HOSTS,
+    "watching": HOSTS,
     "experiments": PLOTTING | HOSTS,
     "exercises": {"matplotlib"} | HOSTS,
     "figure": {"matplotlib"} | HOSTS,

@@ -1,20 +1,19 @@
 """The figures in a real JupyterLab, in a real browser: run, drag, train, stop."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import nbformat
 import numpy as np
 import pytest
 import torch
 from nbformat import NotebookNode, v4
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, expect
 from torch import Tensor
 
 from bnviz import explorers
 from bnviz.figure.explorer import Explorer, Simulation
 from bnviz.maths.prng import Shuffler
-from tests.lab import REPOSITORY, SECONDS, TOKEN
+from tests.lab import REPOSITORY, SECONDS, TOKEN, Notebook, until
 
 pytestmark = pytest.mark.xdist_group("lab")  # one server for all
 
@@ -27,24 +26,8 @@ READ = """(plot, [trace, attribute]) => {
 }"""
 
 
-class Notebook:
-    """A notebook that is open in JupyterLab."""
-
-    def __init__(self, page: Page, address: str):
-        self.page, self.errors = page, []
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", self._console)
-        page.goto(address)
-        ready = "globalThis.jupyterapp?.shell.currentWidget?.sessionContext?.isReady"
-        page.wait_for_function(ready, timeout=SECONDS * 1e3)
-
-    def _console(self, message) -> None:
-        if message.type == "error":
-            self.errors.append(message.text)
-
-    def command(self, name: str) -> None:
-        """Run a command of JupyterLab, and wait until it has ended."""
-        self.page.evaluate("(name) => jupyterapp.commands.execute(name)", name)
+class Chapter(Notebook):
+    """A notebook with figures of the book."""
 
     def figure(self, name: str) -> "Figure":
         """A figure of the book, once it is drawn."""
@@ -97,14 +80,6 @@ class Figure:
         )
 
 
-def until(condition: Callable[[], object], what: str) -> None:
-    """Poll until a condition holds."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < SECONDS, f"waited in vain for {what}"
-        time.sleep(0.02)
-
-
 def cells() -> list[NotebookNode]:
     """Chapter 2 as far as its first figure, then the figure of chapter 1."""
     chapter = nbformat.read(CHAPTER, as_version=4).cells if CHAPTER.exists() else []
@@ -114,7 +89,7 @@ def cells() -> list[NotebookNode]:
 
 
 @pytest.fixture(scope="module")
-def notebook(lab, browser: Browser) -> Iterator[Notebook]:
+def notebook(lab, browser: Browser) -> Iterator[Chapter]:
     """A notebook with both figures, run from top to bottom."""
     url, folder = lab
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -122,7 +97,7 @@ def notebook(lab, browser: Browser) -> Iterator[Notebook]:
         v4.new_notebook(cells=cells(), metadata={"kernelspec": kernel}), folder / "figures.ipynb"
     )
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
-    opened = Notebook(page, f"{url}lab/tree/figures.ipynb?token={TOKEN}")
+    opened = Chapter(page, f"{url}lab/tree/figures.ipynb?token={TOKEN}")
     opened.command("notebook:run-all-cells")
     yield opened
     page.close()

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-__all__ = ["in_turn"]
+import ipywidgets as widgets
+
+__all__ = ["in_turn", "while_a_cell_runs"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,3 +28,16 @@ def in_turn(work: Callable[P, T]) -> Callable[P, T]:
             return work(*args, **kwargs)
 
     return call
+
+
+def while_a_cell_runs(*heard: widgets.Widget) -> None:
+    """Let these widgets hear their reader while a cell keeps the main thread busy.
+
+    JupyterLab sends what they say to a thread of its own, but from version 7.4 on ipykernel hands
+    an answer to the thread that spoke last, and that was the cell. Without its note of it, messages
+    go where JupyterLab sent them. To be called after each message to a widget; elsewhere it does
+    nothing, and the widgets are heard when the cell has ended.
+    """
+    for widget in heard:
+        if widget.comm is not None:
+            vars(widget.comm).pop("_reply_subshell_id", None)

@@ -1,0 +1,88 @@
+"""A network of the reader's own, watched in a real JupyterLab while it trains."""
+
+import json
+from collections.abc import Iterator
+
+import nbformat
+import pytest
+from nbformat import v4
+from playwright.sync_api import Browser, expect
+
+from tests.lab import SECONDS, TOKEN, Notebook, until
+
+pytestmark = pytest.mark.xdist_group("lab")  # one server for all
+
+NETWORK = """\
+import time
+import torch
+from torch import nn
+
+import bnviz
+
+torch.manual_seed(0)
+net = nn.Sequential(
+    nn.Linear(6, 32), nn.BatchNorm1d(32), nn.Sigmoid(),
+    nn.Linear(32, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 4),
+)
+x, y = torch.randn(4096, 6), torch.randint(4, (4096,))
+descent = torch.optim.SGD(net.parameters(), lr=0.1)"""
+
+TRAIN = """\
+with bnviz.watch(net, every=2) as log:
+    for step in range(300):
+        rows = torch.randint(4096, (64,))
+        descent.zero_grad()
+        nn.functional.cross_entropy(net(x[rows]), y[rows]).backward()
+        descent.step()
+        began = time.monotonic()
+        while step > 20 and log.every == 2 and time.monotonic() - began < 60:
+            time.sleep(0.01)  # until the reader has moved a slider"""
+
+TOLD = 'import json\nprint(json.dumps({"seen": log.seen, "every": log.every, "steps": log.steps}))'
+
+READ = "(plot) => Array.from(plot.data?.find((t) => t.type === 'heatmap')?.x || [])"
+
+
+@pytest.fixture(scope="module")
+def notebook(lab, browser: Browser) -> Iterator[Notebook]:
+    url, folder = lab
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    cells = [v4.new_code_cell(source) for source in (NETWORK, TRAIN, TOLD)]
+    nbformat.write(
+        v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / "own.ipynb"
+    )
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    opened = Notebook(page, f"{url}lab/tree/own.ipynb?token={TOKEN}")
+    yield opened
+    page.close()
+
+
+def test_layers_are_drawn_while_the_training_goes_on(notebook):
+    page = notebook.page
+    page.evaluate("() => void jupyterapp.commands.execute('notebook:run-all-cells')")
+    root = page.locator(".jp-OutputArea .bnviz.widget-vbox").first
+    status = root.locator("p", has_text="training steps").first
+    expect(status).to_contain_text("(running)", timeout=SECONDS * 1e3)
+    plot = root.locator(".js-plotly-plot")
+
+    until(lambda: plot.count() and len(plot.first.evaluate(READ)) > 2, "a picture")
+    assert "(running)" in status.inner_text()
+    root.get_by_role("slider").nth(3).press("PageUp")  # two handles of the layers, range, rate
+    expect(status).to_contain_text("300 training steps", timeout=SECONDS * 1e3)
+    expect(status).to_contain_text("(ended)")
+    said = page.locator(".jp-OutputArea-output pre").last
+    until(lambda: "every" in said.inner_text(), "what the log says")
+    told = json.loads(said.inner_text())
+    assert told["seen"] == 300
+    assert told["every"] > 2  # the slider was heard while the training went on
+    until(lambda: plot.first.evaluate(READ) == told["steps"], "every record in the picture")
+    assert not notebook.errors
+
+
+def test_fewer_layers_are_drawn_when_the_slider_says_so(notebook):
+    root = notebook.page.locator(".jp-OutputArea .bnviz.widget-vbox").first
+    count = "(plot) => (plot.data || []).filter((t) => t.type === 'heatmap').length"
+    until(lambda: root.locator(".js-plotly-plot").first.evaluate(count) == 4, "four layers")
+    root.get_by_role("slider").nth(0).press("ArrowRight")
+    until(lambda: root.locator(".js-plotly-plot").first.evaluate(count) == 3, "three layers")
+    assert not notebook.errors
