@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from bnviz.experiments import load
-from bnviz.experiments.carried import figure_1
+from bnviz.experiments.carried import figure_1, linear, steps
 
 STEPS = [1, 100, 1000]
 
@@ -62,3 +62,67 @@ def test_one_seed_turns_the_sentence():
 def test_the_stored_results_have_such_sentences():
     small, large = load("ioffe-figure-1"), load("ioffe-mnist")
     assert all("MNIST" in sentence for sentence in figure_1(small, large))
+
+
+def contest(plain_steps, bn_steps, low):
+    effects = {f"{b} steps": {"low": low, "high": 0.2} for b in (400, 800, 1600)}
+    return {
+        "settings": {"steps": 800},
+        "summary": {
+            "effects": {"plain": effects},
+            "plain": {"1600": {"steps_to": {"50%": plain_steps}}},
+            "bn": {"1600": {"steps_to": {"50%": bn_steps}}},
+        },
+    }
+
+
+SMALL = {
+    "rows": [
+        {"activation": "relu", "net": net, "to_90_within_600": at}
+        for net, at in (("plain", 90), ("bn", 30), ("plain", 80), ("bn", 40), ("plain", 60),
+                        ("bn", 20))
+    ]
+}  # fmt: skip
+
+
+def test_steps_of_both_sides_tuned():
+    speed, gain = steps(SMALL, contest([], [], 0.01), contest([1000, None], [500, 400], 0.1))
+    assert speed == (
+        "Carried over: both sides tuned, BN needs 2 to 4 times fewer steps to 50% on CIFAR-10, in "
+        "the median 3; on the digits it is 3 times fewer to 90%, with ReLU. It is not 14 on either."
+    )
+    assert gain.startswith("Carried over: at half, once and twice the budget BN is ahead by 10 to ")
+    slower, unlike = steps(SMALL, contest([], [], 0.01), contest([500], [1600], -0.1))
+    assert slower.startswith("Not carried over")
+    assert unlike.startswith("Not the same")
+    assert "not 14" not in steps(SMALL, contest([], [], 0.01), contest([1600], [100], 0.1))[0]
+
+
+def test_the_deep_linear_network_agrees_with_the_paper_or_not():
+    def result(steps, **of):
+        counts = {rate.replace("_", " ").replace("m", "-"): pair for rate, pair in of.items()}
+        return {
+            "settings": {"steps": steps},
+            "summary": {"smaller_with_bn": {"change late": counts, "beta late": counts}},
+        }
+
+    short, none = result(210, lr_1em03=[1, 6]), result(10_000, lr_1em06=[0, 6])
+    assert linear(short, none)[0] == (
+        "Not as in the paper: late in training, the change of the gradient is smaller with BN in "
+        "0 of 6 seeds at a rate of 1e-06, after 10,000 steps; after 210 in 1 of 6 seeds at a rate "
+        "of 0.001."
+    )
+    assert linear(short, result(10_000, lr_1em06=[6, 6]))[1].startswith("As in the paper")
+
+
+def test_the_stored_sentences():
+    large = load("vgg-tuned")
+    budget = large["summary"]["bn"]["1600"]
+    at = large["settings"]["looks"]
+    # the same from the curves of the rows, by hand
+    rows = [r for r in large["rows"] if (r["stage"], r["contender"]) == ("report", "bn")]
+    trials = {r["trial"] for r in rows}
+    own = {trial: [r["scores"] for r in rows if r["trial"] == trial] for trial in trials}
+    (chosen,) = (c for c in own.values() if [v[-1] for v in c] == budget["test"])
+    first = [next(s for s, v in zip(at, curve, strict=True) if v >= 0.5) for curve in chosen]
+    assert first == budget["steps_to"]["50%"]

@@ -8,6 +8,7 @@ import torch
 from bnviz import experiments
 from bnviz.experiments import __main__ as command
 from bnviz.experiments import store
+from bnviz.experiments.__main__ import _hours
 from bnviz.experiments.experiment import Experiment, between, cells, rounded
 from bnviz.experiments.sweep import sweep
 from bnviz.maths.data import digits
@@ -74,6 +75,7 @@ def test_a_sweep_that_broke_off_goes_on(tmp_path, serial):
     with pytest.raises(Broken):
         sweep(breaking, CELLS, kept=tmp_path / "kept")
     assert sweep(breaking, CELLS, kept=tmp_path / "kept") == serial
+    assert 0 < _hours(tmp_path / "kept") < 1 / 60
     assert len((tmp_path / "log").read_text().splitlines()) == len(CELLS)  # none was run twice
 
 

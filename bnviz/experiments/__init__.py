@@ -53,6 +53,7 @@ _MODULES = {
     "coupling": "coupling",
     "seven-changes": "changes",
     "landscape-linear": "landscapes",
+    "landscape-linear-long": "landscapes",
     "landscape-mlp": "landscapes",
     "landscape-cnn": "landscapes",
     "edges": "edges",
@@ -78,10 +79,11 @@ _MODULES = {
     "tuned-batch-3": "tuned",
     "tuned-batch-4": "tuned",
     "tuned-batch-8": "tuned",
+    "vgg-tuned": "vgg",
 }
 
 # On the papers' own data: these take hours.
-AT_SCALE = ("ioffe-mnist",)
+AT_SCALE = ("ioffe-mnist", "landscape-linear-long", "vgg-tuned")
 
 
 def names() -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -28,7 +29,7 @@ def result_of(experiment: Experiment | Contest, rows: list[Row], hours: float) -
     Args:
         experiment: what was run.
         rows: of all its cells.
-        hours: how long they took; where an earlier run broke off, the last one only.
+        hours: how long they took, see `_hours`.
     """
     packages = ("bnviz", "torch", "numpy")
     options = "".join(f" --{k} {v}" for k, v in experiment.options.items())
@@ -74,9 +75,16 @@ def compute(
     kept = None if experiment.serial or dask else _kept(experiment)
     start = time.monotonic()
     rows = experiment.compute(partial(sweep, **options, kept=kept))
+    hours = _hours(kept) if kept else (time.monotonic() - start) / 3600
     if kept:
         shutil.rmtree(kept, ignore_errors=True)
-    return result_of(experiment, rows, (time.monotonic() - start) / 3600)
+    return result_of(experiment, rows, hours)
+
+
+def _hours(kept: Path) -> float:
+    """What the rows of an experiment took, all processes added up, before a break and after it."""
+    files = kept.rglob("metadata.json")  # joblib's, one beside each row
+    return sum(json.loads(file.read_text())["duration"] for file in files) / 3600
 
 
 def _device(name: str) -> str:

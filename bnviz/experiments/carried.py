@@ -6,9 +6,12 @@ from typing import Any
 from bnviz.experiments.experiment import Row
 from bnviz.experiments.statistics import steps_to
 
-__all__ = ["figure_1"]
+__all__ = ["figure_1", "linear", "steps"]
 
 LEVEL = 0.9
+PUBLISHED = 14  # times fewer steps, on ImageNet
+COARSE = 0.5  # accuracy on CIFAR-10 that both sides reach
+_NETS = ("plain", "bn")
 EARLY = 100  # steps, in both results
 
 
@@ -42,6 +45,74 @@ def figure_1(small: dict[str, Any], large: dict[str, Any]) -> list[str]:
         f"{_range(plain[0])} on the digits; with BN it is {_range(bn[1])} and {_range(bn[0])}."
     )
     return [speed, unit]
+
+
+def steps(small: dict[str, Any], rival: dict[str, Any], large: dict[str, Any]) -> list[str]:
+    """Two sentences on both sides tuned: steps to an accuracy, then accuracy after the budget.
+
+    Args:
+        small: `experiments.load("steps-tuned")`; its ReLU networks are compared.
+        rival: `experiments.load("tuned-relu-5")`.
+        large: `experiments.load("vgg-tuned")`.
+    """
+    budget = str(2 * large["settings"]["steps"])
+    first = {net: large["summary"][net][budget]["steps_to"][f"{COARSE:.0%}"] for net in _NETS}
+    whole = int(budget)
+    fewer = [
+        (plain or whole) / (bn or whole)
+        for plain, bn in zip(first["plain"], first["bn"], strict=True)
+    ]
+    own = {
+        net: [r["to_90_within_600"] for r in small["rows"]
+              if (r["activation"], r["net"]) == ("relu", net)]
+        for net in _NETS
+    }  # fmt: skip
+    before = [plain / bn for plain, bn in zip(own["plain"], own["bn"], strict=True)]
+    same = min(fewer) > 1 and median(before) > 1
+    speed = (
+        f"{'Carried over' if same else 'Not carried over'}: both sides tuned, BN needs "
+        f"{_range(fewer)} times fewer steps to {COARSE:.0%} on CIFAR-10, in the median "
+        f"{median(fewer):.2g}; on the digits it is {median(before):.2g} times fewer to "
+        f"{LEVEL:.0%}, with ReLU."
+    )
+    if max(*fewer, median(before)) < PUBLISHED:
+        speed += f" It is not {PUBLISHED} on either."
+    ends = [list(result["summary"]["effects"]["plain"].values()) for result in (rival, large)]
+    ahead = [all(e["low"] > 0 for e in part) for part in ends]
+    word = "Carried over" if ahead[0] == ahead[1] else "Not the same"
+    gains = [_range([100 * e[k] for e in part for k in ("low", "high")]) for part in ends]
+    gain = (
+        f"{word}: at half, once and twice the budget BN is ahead by {gains[1]} points of test "
+        f"accuracy on CIFAR-10 (95 % intervals), by {gains[0]} in five ReLU layers on the digits."
+    )
+    return [speed, gain]
+
+
+def linear(short: dict[str, Any], long: dict[str, Any]) -> list[str]:
+    """Two sentences on 25 matrices: change of the gradient, then beta, late in training.
+
+    Args:
+        short: `experiments.load("landscape-linear")`.
+        long: `experiments.load("landscape-linear-long")`, whose smallest rate is the paper's.
+    """
+    found = []
+    for key, words in (("change late", "change of the gradient"), ("beta late", "β")):
+        of_long, of_short = (r["summary"]["smaller_with_bn"][key] for r in (long, short))
+        smaller, seeds = next(iter(of_long.values()))
+        found.append(
+            f"{'As' if smaller == seeds else 'Not as'} in the paper: late in training, the {words} "
+            f"is smaller with BN in {_wins(of_long)}, after {long['settings']['steps']:,} steps; "
+            f"after {short['settings']['steps']} in {_wins(of_short)}."
+        )
+    return found
+
+
+def _wins(of: dict[str, list[int]]) -> str:
+    told = (
+        f"{smaller} of {seeds} seeds at a rate of {float(rate.removeprefix('lr ')):g}"
+        for rate, (smaller, seeds) in of.items()
+    )
+    return ", ".join(told)
 
 
 def _runs(result: dict[str, Any], net: str, lr: float) -> list[Row]:

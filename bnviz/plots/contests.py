@@ -1,13 +1,17 @@
 """Stored contests: what each side reaches with its own best settings, a dot for each seed."""
 
 from collections.abc import Mapping
-from typing import Any
+from statistics import median
+from typing import Any, cast
 
 import plotly.graph_objects as go
 
+from bnviz import experiments
+from bnviz.experiments.contest import Contest
 from bnviz.figure import theme
+from bnviz.templates.parts import pale
 
-__all__ = ["contests"]
+__all__ = ["contest_curves", "contests"]
 
 _LOOKS = ((theme.BN, "circle"), (theme.PLAIN, "diamond"), (theme.THIRD, "square"))
 _APART = 0.19  # rows of the sides of one contest, in units of the distance between contests
@@ -65,3 +69,41 @@ def contests(
         margin={"l": 16 + 7 * longest, "r": 12, "t": 10, "b": 44},
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
     )
+
+
+def contest_curves(result: dict[str, Any], sides: Mapping[str, str]) -> go.Figure:
+    """Test accuracy over the steps, with the settings that each side chose for twice the budget.
+
+    Line: median of the seeds; band: all of them.
+
+    Args:
+        result: `experiments.load(...)` of a contest.
+        sides: name of a contender -> what it is called here.
+
+    Raises:
+        KeyError: for a side that the contest does not have.
+    """
+    contest = cast(Contest, experiments.get(result["name"]))
+    known = {contender.name: contender for contender in contest.contenders}
+    steps, fig, said = list(contest.looks), go.Figure(), list[str]()
+    for k, (name, label) in enumerate(sides.items()):
+        colour, _ = _LOOKS[k]
+        curves = contest.curves(known[name], contest.budgets[-1], result["rows"])
+        columns = [(min(c), median(c), max(c)) for c in zip(*curves, strict=True)]
+        low, middle, high = (list(line) for line in zip(*columns, strict=True))
+        fig.add_scatter(
+            x=steps + steps[::-1], y=high + low[::-1], fill="toself", fillcolor=pale(colour, 0.18),
+            line={"width": 0}, hoverinfo="skip", showlegend=False,
+        )  # fmt: skip
+        fig.add_scatter(
+            x=steps, y=middle, mode="lines", name=label, line={"color": colour, "width": 2},
+            hovertemplate="%{x} steps: %{y:.1%}<extra>" + label + "</extra>",
+        )  # fmt: skip
+        said.append(f"{label}: {middle[-1]:.0%} after {steps[-1]} steps")
+    fig.update_xaxes(title_text="training step", range=[0, steps[-1]], fixedrange=True)
+    fig.update_yaxes(title_text="test accuracy", tickformat=".0%", fixedrange=True)
+    return fig.update_layout(
+        template=theme.template("light"), height=340, margin={"l": 62, "r": 14, "t": 10, "b": 44},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        meta={"alt": "Test accuracy against steps. " + "; ".join(said) + "."},
+    )  # fmt: skip

@@ -36,7 +36,12 @@ def smoothness(results: list[dict[str, Any]], measure: str = "beta") -> go.Figur
     return fig.update_xaxes(type="log", exponentformat="power", dtick=1, title=_TITLES[measure])
 
 
-_SHORT = {"landscape-mlp": "MLP", "landscape-cnn": "CNN", "landscape-linear": "25 matrices"}
+_SHORT = {
+    "landscape-mlp": "MLP",
+    "landscape-cnn": "CNN",
+    "landscape-linear": "25 matrices",
+    "landscape-linear-long": "25 matrices,<br>10,000 steps",
+}
 _TITLES = {
     "beta": "effective β-smoothness", "change": "largest change of the gradient",
     "range": "spread of the loss on the line",
