@@ -22,7 +22,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from bnviz.maths import _arguments as arguments
 from bnviz.maths import measures
 
-__all__ = ["ActivationRecorder", "inputs_of"]
+__all__ = ["ActivationRecorder", "first_argument", "inputs_of"]
 
 Summary = dict[str, Tensor]
 _SHARES = (0.15, 0.5, 0.85)
@@ -59,14 +59,14 @@ def inputs_of(modules: Iterable[nn.Module], *, copy: bool = False) -> Generator[
     kept: list[tuple[nn.Module, Tensor, int | None]] = []  # the same, with their versions
 
     def enter(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        x = _entering(module, args, kwargs)
+        x = first_argument(module, args, kwargs)
         own = x.clone() if copy else x
         seen.append(own)
         kept.append((module, own, _version(own)))
 
     def guard(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """As `enter`, with a copy at hand until the module has left its input alone."""
-        x = _entering(module, args, kwargs)
+        x = first_argument(module, args, kwargs)
         spare = x.clone()
         enter(module, args, kwargs)
         at, version = len(seen) - 1, _version(x)
@@ -105,8 +105,18 @@ def _version(x: Tensor) -> int | None:
     return None if x.is_inference() else x._version
 
 
-def _entering(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """The first argument of a call, by place or by keyword."""
+def first_argument(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    """The first argument of a module's call, by place or by keyword.
+
+    Args:
+        module: whose `forward` names the arguments.
+        args, kwargs: as a forward hook gets them.
+
+    Raises TypeError if it is no tensor, or there is none.
+
+    >>> first_argument(nn.ReLU(), (), {"input": torch.ones(1)})
+    tensor([1.])
+    """
     x: object = args[0] if args else next(iter(kwargs.values()), None)
     if not args:
         named = inspect.signature(module.forward).parameters
@@ -216,7 +226,7 @@ class ActivationRecorder:
             self._begin()
         call = self._calls[place] = self._calls.get(place, -1) + 1
         if self._recording:
-            x = _entering(module, args, kwargs).detach()
+            x = first_argument(module, args, kwargs).detach()
             self._records[-1][place, call] = {k: _own(v, x) for k, v in self.summary(x).items()}
 
     def _begin(self) -> None:
