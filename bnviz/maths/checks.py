@@ -307,12 +307,16 @@ def failures(kind: Kind) -> list[str]:
             if it takes one; or else that is assigned. The running values are `running_mean` and
             `running_var` (or `moving_...`), gamma and beta `weight` and `bias` if it has them.
 
+    Raises TypeError for what gives no module; what the layer raises in a check counts as a failure.
+
     >>> from bnviz.maths.broken import Right, OneScalar
     >>> failures(Right), len(failures(OneScalar)) > 0
     ([], True)
     >>> failures(nn.BatchNorm1d)
     []
     """
+    if not callable(kind) or not isinstance(kind(D), nn.Module):
+        raise TypeError(f"{kind!r} must be called with the number of features and give a module")
     return [name for name, check in CHECKS.items() if not _passes(check, kind)]
 
 
