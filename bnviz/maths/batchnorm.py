@@ -208,7 +208,7 @@ class RunningStats:
 
     @property
     def var(self) -> Array:
-        """Running variance, as `variance` says; ValueError before any update, unless exponential."""
+        """Running variance, of the kind named; ValueError before any update, unless exponential."""
         return self._read(self._var)
 
     def _read(self, value: Array) -> Array:

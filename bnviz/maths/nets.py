@@ -106,7 +106,7 @@ class BatchNorm(TorchNorm):
         unit = None
         if overflow.values_known(x) and overflow.lost(var, self.eps):
             unit, mean, centred, var = overflow.in_units(x)
-        if self.training and self._buffers["running_mean"] is not None:
+        if self.training and self.track_running_stats:
             self._track(mean, var, n, unit)
         if unit is not None:
             return centred * _column(overflow.inverse_root(var, self.eps, unit), x)
