@@ -276,7 +276,8 @@ def test_reestimate_measures_or_leaves_all_as_it_was(x, ruin):
     try:
         reestimate(net, x)
     except (TypeError, ValueError):
-        assert not (usable(x, 2, 3) and x.dtype == torch.float32 and x.isfinite().all())
+        fits = usable(x, 2, 3) and x.dtype == torch.float32 and x.isfinite().all()
+        assert not (fits and x.abs().max() < 1e17)  # beyond, a variance may not fit into float32
         assert net.training
         for name, buffer in net.named_buffers():
             torch.testing.assert_close(buffer, before[name], equal_nan=True)

@@ -199,3 +199,46 @@ def test_relative_error_refuses_nan_on_either_side(order):
 
 def test_public_names_are_few():
     assert gradcheck.__all__ == ["check", "numerical_gradient", "relative_error"]
+
+
+# --- losses that see nothing ----------------------------------------------------------------------
+
+
+def normalised(v):
+    return (v - v.mean(0)) / np.sqrt(v.var(0) + 1e-5)
+
+
+def right(x, dy):
+    x_hat, inv_std = normalised(x), 1 / np.sqrt(x.var(0) + 1e-5)
+    return inv_std * (dy - dy.mean(0) - x_hat * (dy * x_hat).mean(0))
+
+
+def without_variance(x, dy):
+    return (dy - dy.mean(0)) / np.sqrt(x.var(0) + 1e-5)
+
+
+X = np.random.default_rng(0).normal(size=(6, 3))
+BLIND = {
+    "sum": (lambda v: normalised(v).sum(), None),
+    "mean": (lambda v: normalised(v).mean(), None),
+    "ones": (normalised, np.ones((6, 3))),
+    "a number per feature": (normalised, np.ones((6, 1)) * [1.0, 2.0, -3.0]),
+}
+
+
+@pytest.mark.parametrize("floor", [0.0, 1e-6, 1.0])
+@pytest.mark.parametrize("gradient", [right, without_variance])
+@pytest.mark.parametrize("loss", BLIND)
+def test_the_sum_of_what_bn_gives_checks_nothing_and_the_check_says_so(loss, gradient, floor):
+    f, dy = BLIND[loss]
+    mine = gradient(X, np.ones((6, 3)) if dy is None else dy)
+    with pytest.raises(AssertionError, match=r"differences are 0 up to rounding.*random numbers"):
+        check(f, X, mine, dy, floor=floor)
+
+
+@pytest.mark.parametrize("floor", [0.0, 1.0])
+def test_random_numbers_tell_the_right_gradient_from_the_wrong_one(floor):
+    dy = np.random.default_rng(1).normal(size=X.shape)
+    assert check(normalised, X, right(X, dy), dy, floor=floor) < 1e-6
+    with pytest.raises(AssertionError, match=r"at \[\d, \d\] the gradient is [^;]*$"):
+        check(normalised, X, without_variance(X, dy), dy, floor=floor)

@@ -8,6 +8,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from bnviz import explorers
+from bnviz.maths import functional
 from bnviz.maths.data import Split, digits
 from bnviz.maths.nets import MLP, initialise
 from bnviz.maths.prng import Shuffler
@@ -139,3 +140,79 @@ def test_data_that_is_not_finite_is_refused():
     split = Split(x, digits().y_train, x, digits().y_train)
     with pytest.raises(ValueError, match=re.escape("not finite; remove or fill those rows")):
         train(network(), split, steps=1, batch_size=8, lr=0.1)
+
+
+# --- frozen layers --------------------------------------------------------------------------------
+
+
+def running(net: MLP) -> list[torch.Tensor]:
+    return [layer.norm.running_mean.clone() for layer in net.layers]
+
+
+def moved(before: list[torch.Tensor], net: MLP) -> list[bool]:
+    return [not torch.equal(a, b) for a, b in zip(before, running(net), strict=True)]
+
+
+SMALL = {"steps": 3, "batch_size": 8, "lr": 0.1}
+LOOKS = {
+    "nothing": lambda net: None,
+    "eval": lambda net: net.eval(),
+    "eval and train": lambda net: net.eval().train(),
+}
+
+
+def small() -> MLP:
+    return network(sizes=(64, 8, 8, 8, 10), norm=True)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_frozen_layers_sleep_on_whatever_a_listener_does(look):
+    net = small()
+    net.layers[1].norm.eval()
+    before, seen = running(net), []
+
+    def on_step(step):
+        seen.append([layer.norm.training for layer in net.layers])
+        LOOKS[look](net)
+
+    train(net, digits(), **SMALL, on_step=on_step)
+    assert seen == [[True, False, True]] * 3
+    assert moved(before, net) == [True, False, True]
+    assert not net.layers[1].norm.weight.eq(1).all()  # gamma learns on: it is a parameter
+
+
+def test_a_listener_can_freeze_a_layer_in_mid_training():
+    net, kept = small(), []
+
+    def on_step(step):
+        if step.number == 2:
+            net.layers[0].norm.eval()
+            kept.extend(running(net))
+
+    train(net, digits(), **SMALL, on_step=on_step)
+    assert moved(kept, net) == [False, True, True]
+
+
+def test_a_net_in_evaluation_mode_wakes_as_a_whole():
+    net = small().eval()
+    before = running(net)
+    train(net, digits(), **SMALL)
+    assert moved(before, net) == [True] * 3
+
+
+def test_a_step_as_a_function_wakes_nothing_that_is_frozen():
+    net, x, y = small(), digits().x_train[:8], digits().y_train[:8]
+    net.layers[1].norm.eval()
+    modes = [m.training for m in net.modules()]
+    state = dict(net.state_dict())
+    lr = torch.tensor(0.1)
+    for _ in range(2):
+        before = state
+        functional.evaluate(net, state, {}, x)
+        state, _ = functional.descend(net, state, state, (x, y), lr)
+        names = [f"layers.{k}.norm.running_mean" for k in range(3)]
+        still = [torch.equal(state[name], before[name]) for name in names]
+        assert still == [False, True, False]
+    assert modes == [m.training for m in net.modules()]
+    functional.descend(net.eval(), state, state, (x, y), lr)
+    assert all(m.training for m in net.modules())

@@ -18,5 +18,6 @@ In this order it is a course; each module opens with its formulas and their sour
 At the papers' scale, with PyTorch's own layers: `vgg`, `nin`.
 
 Below them: `data` and `prng` (seeded, alike in every host), `functional` (a step of training as a
-function of a state), `_arguments` (what functions ask of their arguments).
+function of a state), `_arguments` (what functions ask of their arguments), `_torch_norm` and
+`_overflow` (what `nets.BatchNorm` shares with PyTorch's, and does where numbers end).
 """

@@ -126,8 +126,10 @@ def infer(x: Array, gamma: Array, beta: Array, mean: Array, var: Array, eps: flo
 class RunningStats:
     """Gather the mean and variance that `infer` needs from training batches; (d,) or (c,), float64.
 
-    Each update moves both towards the batch, mean = (1 - w) * mean + w * mu_B, and so for var,
-    with the UNBIASED batch variance n / (n - 1) * var_B, as in PyTorch (Keras takes the biased).
+    Each update moves both towards the batch, mean = (1 - w) * mean + w * mu_B, and so for var.
+    `variance` says which batch variance it takes: "unbiased", n / (n - 1) * var_B, is PyTorch's and
+    the paper's; "biased", var_B, is that of Keras, of ONNX and of "Dive into Deep Learning".
+    With n = 32 they are 3 % apart. In normalising, var_B is biased everywhere.
     The estimators differ only in w, the weight of the NEW value:
 
     - "exponential": w = momentum, default 0.1, as in PyTorch. `keep=0.9` is the same in the other
@@ -135,9 +137,11 @@ class RunningStats:
     - "cumulative": w = 1/k in batch k, so every batch counts the same (PyTorch: momentum=None).
     - "population": I&S Algorithm 2, line 10: E[x] = E[mu_B], Var[x] = n / (n - 1) * E[var_B], for
       batches of one size the same as "cumulative". With other sizes every value counts the same:
-      E[x] = sum n mu_B / sum n, and the pooled Var[x] = sum n var_B / sum (n - 1), also unbiased.
+      E[x] = sum n mu_B / sum n, and the pooled Var[x] = sum n var_B / sum (n - 1), also unbiased;
+      biased, it is sum n var_B / sum n. What differs from batch to batch in mu_B is in neither.
 
-    Raises ValueError: d < 1, unknown estimator, weight not in [0, 1], given twice or to no purpose.
+    Raises ValueError: d < 1, unknown estimator or variance, weight not in [0, 1], given twice or to
+    no purpose.
 
     >>> stats = RunningStats(1, keep=0.75)
     >>> stats.update(np.array([[2.0], [6.0]]))  # mean 4, unbiased variance 8
@@ -152,11 +156,14 @@ class RunningStats:
         *,
         momentum: float = _NOT_GIVEN,
         keep: float = _NOT_GIVEN,
+        variance: str = "unbiased",
     ):
         if not isinstance(d, Integral) or d < 1:
             raise ValueError(f"d = {d!r} must be an integer >= 1: the features, x.shape[1]")
         if estimator not in ("exponential", "cumulative", "population"):
             raise ValueError(f"{estimator=} must be 'exponential', 'cumulative' or 'population'")
+        if variance not in ("unbiased", "biased"):
+            raise ValueError(f"{variance=} must be 'unbiased' (PyTorch) or 'biased' (Keras, ONNX)")
         weights = (("momentum", momentum), ("keep", keep))
         given = {name: weight for name, weight in weights if weight is not _NOT_GIVEN}
         if len(given) > (estimator == "exponential"):
@@ -166,7 +173,7 @@ class RunningStats:
                 hint = "PyTorch's momentum=None is estimator='cumulative' here"
                 raise ValueError(f"{name} = {weight!r} must be a number in [0, 1]; {hint}")
         self._momentum = float(1 - keep if "keep" in given else given.get("momentum", 0.1))
-        self.estimator, self.batches, self._values = estimator, 0, 0
+        self.estimator, self.variance, self.batches, self._values = estimator, variance, 0, 0
         self._mean, self._var = np.zeros(d), np.ones(d)
 
     def update(self, x: Array) -> None:
@@ -183,13 +190,16 @@ class RunningStats:
             raise ValueError(f"x has shape {x.shape}, axis 1 must be {d}: make a new RunningStats")
         (_, mean, var), n = _centre(x), x.size // x.shape[1]
         self.batches, self._values = self.batches + 1, self._values + n
+        unbiased = self.variance == "unbiased"
+        free = (n - 1) / (self._values - self.batches) if unbiased else n / self._values
         w_mean, w_var = {
             "exponential": (self._momentum, self._momentum),
             "cumulative": (1 / self.batches, 1 / self.batches),
-            "population": (n / self._values, (n - 1) / (self._values - self.batches)),
+            "population": (n / self._values, free),
         }[self.estimator]
         self._mean = (1 - w_mean) * self._mean + w_mean * mean
-        self._var = (1 - w_var) * self._var + w_var * (n / (n - 1) * var)
+        new = n / (n - 1) * var if unbiased else var
+        self._var = (1 - w_var) * self._var + w_var * new
 
     @property
     def mean(self) -> Array:
@@ -198,7 +208,7 @@ class RunningStats:
 
     @property
     def var(self) -> Array:
-        """Running UNBIASED variance; ValueError before any update, unless exponential (then 1)."""
+        """Running variance, of the kind named; ValueError before any update, unless exponential."""
         return self._read(self._var)
 
     def _read(self, value: Array) -> Array:

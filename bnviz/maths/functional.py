@@ -75,8 +75,13 @@ def alike(nets: dict[str, nn.Module], seed: Tensor, scale: Tensor) -> State:
 
 
 def evaluate(net: nn.Module, state: State, controls: dict[str, Tensor], x: Tensor) -> Tensor:
-    """Logits in evaluation mode: BN uses its running statistics."""
-    return functional_call(net.eval(), hold(net, state, controls), (x,))
+    """Logits in evaluation mode: BN uses its running statistics. The modes are then as before."""
+    modes = {module: module.training for module in net.modules()}
+    try:
+        return functional_call(net.eval(), hold(net, state, controls), (x,))
+    finally:
+        for module, training in modes.items():
+            module.training = training
 
 
 def descend(
@@ -90,7 +95,8 @@ def descend(
 
     Args:
         net: the module whose forward pass runs; its own parameters are never used, but those that
-            do not require a gradient stay as they are.
+            do not require a gradient stay as they are. Modules that are frozen (in evaluation mode
+            while the net is in training mode) stay so; a net in evaluation mode wakes as a whole.
         state: what it learns and tracks, by name.
         values: the same with the controls put in (`hold`); they decide the gradient.
         batch: rows and their classes, (m, ...) and (m,).
@@ -101,9 +107,10 @@ def descend(
     """
     learned = [name for name, own in net.named_parameters() if own.requires_grad]
     x, y = batch
+    net = net if net.training else net.train()
     with torch.enable_grad():
         values = values | {k: values[k].detach().requires_grad_() for k in learned}
-        loss = F.cross_entropy(functional_call(net.train(), values, (x,)), y)
+        loss = F.cross_entropy(functional_call(net, values, (x,)), y)
         gradients = torch.autograd.grad(loss, [values[k] for k in learned])
     moved = {k: values[k].detach() for k in state}
     for name, gradient in zip(learned, gradients, strict=True):

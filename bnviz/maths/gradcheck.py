@@ -92,6 +92,10 @@ def check(
     Arguments and errors are those of `numerical_gradient` and `relative_error`.
     Raises AssertionError above the tolerance, with the place and both values: the gradient is wrong
     (or f has a kink within h of x, as ReLU has at 0).
+    Raises AssertionError, too, if the check could not fail: with a floor, where the loss does not
+    move with x although f does. So it is for the sum of what Batch Normalization gives, as shifting
+    or stretching x changes nothing in it: a dx that forgets the statistics passes as well. Of a
+    scalar f nobody can tell, and a loss that does not move is refused. Take random numbers for dy.
 
     >>> x = np.array([0.5, 2.0])
     >>> check(lambda x: np.exp(x).sum(), x, np.exp(x)) < 1e-9
@@ -102,6 +106,9 @@ def check(
     """
     numerical = numerical_gradient(f, x, h, dy)
     error = relative_error(gradient, numerical, floor)
+    hint = "" if error <= tolerance and floor == 0 else _blindness(f, x, numerical, h, dy)
+    if hint and error <= tolerance:
+        raise AssertionError(f"nothing was checked: {hint}")
     if not error <= tolerance:
         gradient = np.asarray(gradient)
         at = np.unravel_index(np.abs(gradient - numerical).argmax(), numerical.shape)
@@ -109,8 +116,32 @@ def check(
         raise AssertionError(
             f"relative error {error:.2g} > {tolerance}; "
             f"at {place} the gradient is {mine:.6g}, differences give {theirs:.6g}"
+            + (f"; {hint}" if hint else "")
         )
     return error
+
+
+def _blindness(f: Function, x: ArrayLike, numerical: Array, h: float, dy: Array | None) -> str:
+    """Why a gradient of 0 says nothing about f; "" if it is none, or f itself does not move."""
+    x = np.asarray(x).astype(np.float64)
+    y = _output(f, x.copy(), dy)
+
+    def still(gradient: Array, upstream: Array | float) -> bool:
+        """Whether differences are rounding: the terms of f lose some digits, divided by 2 h."""
+        size = max(np.abs(y * upstream).sum(), 1.0)  # of a sum that cancels, nobody knows the terms
+        return bool(np.abs(gradient).max() <= 64 * np.finfo(np.float64).eps * size / h)
+
+    if not still(numerical, 1.0 if dy is None else dy):
+        return ""
+    if dy is not None:
+        other = np.random.default_rng(0).standard_normal(y.shape)
+        if still(numerical_gradient(f, x, h, other), other):
+            return ""
+    return (
+        "differences are 0 up to rounding, as they are for the sum of what Batch Normalization "
+        "gives: such a loss tells no gradient from another. Pass f without the sum, and random "
+        "numbers for dy"
+    )
 
 
 def _real(name: str, value: ArrayLike) -> Array:

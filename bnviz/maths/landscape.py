@@ -146,5 +146,5 @@ def call(net: nn.Module, values: Values, x: Tensor) -> Tensor:
 
     Its buffers keep their start values: batch statistics are used, running ones are not.
     """
-    buffers = {k: b.to(x.dtype) for k, b in net.named_buffers()}
+    buffers = {k: b.to(x.dtype) if b.is_floating_point() else b for k, b in net.named_buffers()}
     return functional_call(net.train(), {**buffers, **values}, (x,))

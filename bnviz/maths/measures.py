@@ -21,7 +21,9 @@ def density(v: Tensor, low: float, high: float, bins: int) -> Tensor:
         bins: how many, at least 1.
 
     Returns:
-        (layers, bins); a row sums to bins / (high - low). A value that is NaN counts nowhere.
+        (layers, bins), float32, on the device of v; a row sums to bins / (high - low), less the
+        share of values that are NaN: those count nowhere. Half-precision v is read as float32.
+        Beyond 2**24 values in one bin the count stands still: give v in parts.
 
     >>> density(torch.tensor([[0.1, 0.2, 9.0]]), 0.0, 1.0, 2)
     tensor([[1.3333, 0.6667]])
@@ -33,10 +35,12 @@ def density(v: Tensor, low: float, high: float, bins: int) -> Tensor:
     arguments.number("high - low", high - low, 0, above=True)
     # PyTorch subtracts no whole number that 64 bits cannot hold, but any float
     low, high = (float(end) if isinstance(end, int) else end for end in (low, high))
+    v = v.float() if v.dtype.itemsize < 4 else v  # half precision would miss the bin
     width = (high - low) / bins
     finite = ~torch.isnan(v)
     place = torch.where(finite, (v - low) / width, 0.0).clamp(0, bins - 1).long()  # (layers, n)
-    counts = torch.zeros(v.shape[0], bins).scatter_add(1, place, finite.float())
+    counts = torch.zeros(v.shape[0], bins, device=v.device)
+    counts = counts.scatter_add(1, place, finite.float())
     return counts / (v.shape[1] * width)
 
 

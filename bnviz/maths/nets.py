@@ -12,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from bnviz.maths import _arguments as arguments
+from bnviz.maths import _overflow as overflow
 from bnviz.maths import prng
+from bnviz.maths._torch_norm import TorchNorm
 
 __all__ = ["ACTIVATIONS", "MLP", "Activation", "BatchNorm", "activate", "initialise"]
 
@@ -20,7 +22,7 @@ ACTIVATIONS = ("sigmoid", "tanh", "relu")
 _PLACEMENTS = ("before", "after")
 
 
-class BatchNorm(nn.Module):
+class BatchNorm(TorchNorm):
     """Batch normalisation of (m, d) features or (m, c, h, w) channels.
 
     Training:   x_hat = (x - mu_B) / sqrt(var_B + eps),  y = weight * x_hat + bias
@@ -28,21 +30,38 @@ class BatchNorm(nn.Module):
 
     mu_B and var_B are the mean and the biased variance over all axes but the second. Training moves
     the running values by `momentum`, the weight of the NEW value; the running variance takes the
-    unbiased batch variance, as PyTorch's own does.
+    unbiased batch variance, as PyTorch's own does. With momentum None the weight is 1/k in batch k,
+    which `num_batches_tracked` counts: every batch counts the same.
 
     Args:
-        features: d or c, at least 1.
-        eps: added to the variance, finite and > 0.
-        momentum: weight of the new value in the running averages, in [0, 1].
+        num_features: d or c, at least 1.
+        eps: added to the variance, finite and > 0; may be assigned later.
+        momentum: weight of the new value in the running averages, in [0, 1], or None; kept as a
+            tensor, and may be assigned later as a number.
+        affine: whether there are weight and bias; None otherwise.
+        track_running_stats: whether there are running values; without, evaluation normalises with
+            the batch, too.
+        device, dtype: of all of them.
+        bias: with False, bias alone is None.
 
-    What is not finite makes its feature NaN. So does no value that is: but where squares overflow
-    (above 1e19 in float32) the variance is infinite and x_hat 0.
+    What is not finite makes its feature NaN. No finite value does: where squares overflow, or eps
+    is lost beside 0, x is measured in a unit of its own. A running value that its number format
+    cannot hold (a variance above 3e38 in float32, 65504 in float16) is kept as the largest one that
+    it can; evaluation is then far too small, until `reestimate` measures other data. In a graph,
+    where values cannot be looked at, variances overflow to infinity, x_hat is then 0, and a
+    negative running variance gives NaN.
+
+    For PyTorch's tools this is a Batch Normalization: `update_bn`, `convert_sync_batchnorm` (which
+    puts PyTorch's own layer in its place) and `fuse_conv_bn_eval` work; state dicts fit both ways.
+    `torch.ao.quantization.fuse_modules` goes by exact types and refuses: give it a
+    `torch.nn.BatchNorm2d` that has loaded this layer's state dict.
 
     Raises:
         TypeError: for arguments that are no numbers, and for input that is no tensor of the kind of
             floating-point number that the layer has.
-        ValueError: for arguments out of range, input of another shape, or, in training, a
-            batch with one value per feature (its variance is 0: there is nothing to normalise).
+        ValueError: for arguments out of range, input of another shape, in training a batch with
+            one value per feature (its variance is 0: there is nothing to normalise), in evaluation
+            a running variance below 0.
 
     Source: Ioffe and Szegedy (2015), Algorithms 1 and 2.
 
@@ -51,40 +70,29 @@ class BatchNorm(nn.Module):
     [-1.0, 1.0]
     """
 
-    running_mean: Tensor
-    running_var: Tensor
-    momentum: Tensor
-
-    def __init__(self, features: int, eps: float = 1e-5, momentum: float = 0.1):
-        super().__init__()
-        arguments.whole("features", features, 1)
-        if not arguments.finite(eps) or eps <= 0:
-            raise ValueError(f"eps must be > 0 and finite, got {eps}; PyTorch's default is 1e-5")
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"momentum, the weight of the new value, lies in [0, 1]: {momentum}")
-        self.features, self.eps = features, eps
-        self.weight = nn.Parameter(torch.ones(features))
-        self.bias = nn.Parameter(torch.zeros(features))
-        self.register_buffer("running_mean", torch.zeros(features))
-        self.register_buffer("running_var", torch.ones(features))
-        # a buffer, so that a simulation can hand in another value at every step
-        self.register_buffer("momentum", torch.tensor(float(momentum)), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        arguments.like("x", x, self.running_mean)
-        if x.ndim not in (2, 4) or x.shape[1] != self.features:
-            raise ValueError(
-                f"expected (m, {self.features}) or (m, {self.features}, h, w), got {tuple(x.shape)}"
-            )
-        if self.training:
-            centred, var = self._centred(x)
+    def forward(self, input: Tensor) -> Tensor:
+        x = input
+        tracked = self._buffers["running_mean"] is not None
+        if tracked or self.affine:
+            arguments.like("x", x, self.running_mean if tracked else self.weight)
+        if x.ndim not in (2, 4) or x.shape[1] != self.num_features:
+            d = self.num_features
+            raise ValueError(f"expected (m, {d}) or (m, {d}, h, w), got {tuple(x.shape)}")
+        if self.training or not tracked:
+            x_hat = self._normalised_with_batch(x)
         else:
-            centred, var = x - _column(self.running_mean, x), self.running_var
-        x_hat = centred * _column(torch.rsqrt(var + self.eps), x)
-        return _column(self.weight, x) * x_hat + _column(self.bias, x)
+            x_hat = x - _column(self.running_mean, x)
+            x_hat = x_hat * _column(torch.rsqrt(self.running_var + self.eps), x)
+            if overflow.values_known(x):
+                x_hat = overflow.mended(x_hat, x, self.running_mean, self.running_var, self.eps)
+        weight, bias = (self._parameters[name] for name in ("weight", "bias"))
+        if weight is None:
+            return x_hat
+        y = _column(weight, x) * x_hat
+        return y if bias is None else y + _column(bias, x)
 
-    def _centred(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x - mu_B and var_B; the running statistics move."""
+    def _normalised_with_batch(self, x: Tensor) -> Tensor:
+        """(x - mu_B) / sqrt(var_B + eps); in training, the running statistics move."""
         axes = (0, *range(2, x.ndim))
         n = x.numel() // x.shape[1]
         if n < 2:
@@ -95,10 +103,26 @@ class BatchNorm(nn.Module):
         mean = x.mean(axes)  # (d,)
         centred = x - _column(mean, x)
         var = (centred**2).mean(axes)  # (d,), biased: divided by n
-        self.running_mean = torch.lerp(self.running_mean, mean.detach(), self.momentum)
+        unit = None
+        if overflow.values_known(x) and overflow.lost(var, self.eps):
+            unit, mean, centred, var = overflow.in_units(x)
+        if self.training and self.track_running_stats:
+            self._track(mean, var, n, unit)
+        if unit is not None:
+            return centred * _column(overflow.inverse_root(var, self.eps, unit), x)
+        return centred * _column(torch.rsqrt(var + self.eps), x)
+
+    def _track(self, mean: Tensor, var: Tensor, n: int, unit: Tensor | None) -> None:
+        """Move the running values towards those of a batch of n values, var being biased."""
+        weight, old = self.weight_of_batch(), (self.running_mean, self.running_var)
+        if unit is not None:
+            mean, var = overflow.unscaled(mean, var, unit)
+        self.running_mean = torch.lerp(self.running_mean, mean.detach(), weight)
         unbiased = var.detach() * (n / (n - 1))
-        self.running_var = torch.lerp(self.running_var, unbiased, self.momentum)
-        return centred, var
+        self.running_var = torch.lerp(self.running_var, unbiased, weight)
+        if overflow.values_known(mean) and not self.running_values_are_finite():
+            self.running_mean = overflow.average(old[0], mean.detach(), weight)
+            self.running_var = overflow.average(old[1], unbiased, weight)
 
 
 def _column(v: Tensor, x: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ Santurkar and others built it to part two things that BN does at once. It keeps 
 for training, if it has them, but its output distributions jump at every step.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -34,7 +36,7 @@ class NoisyBatchNorm(BatchNorm):
         features: d; the input is (m, d).
         index: number of the layer, from 0 to 2**29 - 1; each draws its own noise.
         n_mu, n_sigma, r: sizes of the noise as above, finite; n_mu, r >= 0 and n_sigma >= 1.
-        options: `eps` and `momentum` of `nets.BatchNorm`.
+        options: those of `nets.BatchNorm`, such as `eps` and `momentum`.
 
     Raises:
         ValueError: for constants out of range, and input that is not (m, d).
@@ -60,7 +62,7 @@ class NoisyBatchNorm(BatchNorm):
         n_mu: float = N_MU,
         n_sigma: float = N_SIGMA,
         r: float = R,
-        **options: float,
+        **options: Any,
     ):
         super().__init__(features, **options)
         arguments.whole("index", index, 0, 2**29 - 1)  # four streams each, of 32 bits
@@ -72,7 +74,8 @@ class NoisyBatchNorm(BatchNorm):
         self.register_buffer("seed", torch.tensor(0.0))
         self.register_buffer("step", torch.tensor(0.0))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
+        x = input
         arguments.tensor("x", x, "m", self.features)
         y = super().forward(x)  # (m, d)
         if not self.training:

@@ -55,7 +55,11 @@ def train(
     """Minimise the cross-entropy by stochastic gradient descent: w <- w - lr * dL/dw.
 
     The network is changed in place. It is in training mode whenever a step begins, so `on_step` may
-    call `net.eval()` and need not undo it.
+    call `net.eval()` and need not undo it. Modules that are FROZEN stay in evaluation mode: those
+    that are so while the net itself is in training mode, when `train` is called or after an
+    `on_step`. A net that is given in evaluation mode wakes as a whole. Frozen is only what
+    evaluation mode stops, such as running statistics; parameters learn unless `requires_grad` is
+    off.
 
     Args:
         net: maps (m, features) to logits (m, classes).
@@ -85,9 +89,11 @@ def train(
     shuffler = Shuffler(len(split.x_train), seed)
     optimizer = torch.optim.SGD(net.parameters(), lr=lr)
     losses: list[float] = []
+    frozen: set[nn.Module] = set()
     for number in range(1, steps + 1):
         rows = shuffler.take(batch_size)  # (m,)
-        loss = cross_entropy(net.train()(split.x_train[rows]), split.y_train[rows])
+        _wake(net, frozen)
+        loss = cross_entropy(net(split.x_train[rows]), split.y_train[rows])
         losses.append(loss.item())
         if not math.isfinite(losses[-1]):
             raise DivergenceError(losses)
@@ -97,6 +103,16 @@ def train(
         if on_step is not None:
             on_step(Step(number, losses[-1], rows))
     return losses
+
+
+def _wake(net: nn.Module, frozen: set[nn.Module]) -> None:
+    """Training mode for all but the frozen; those that were frozen meanwhile are added to them."""
+    if net.training:
+        frozen.update(m for m in net.modules() if not m.training)
+    if frozen or not net.training:
+        net.train()
+        for module in frozen:
+            module.training = False
 
 
 def _check_whole(name: str, value: object, low: int) -> None:
