@@ -1,10 +1,10 @@
 """Interactive figures that show how Batch Normalization works.
 
 `show` puts a figure into a notebook. `watch` shows the inside of a network of your own while it
-trains. Everything else is imported from its own module.
+trains, and `examine` says what is wrong with it. Everything else is imported from its own module.
 """
 
-__all__ = ["show", "watch"]
+__all__ = ["examine", "show", "watch"]
 
 
 def show(figure, /, **values):
@@ -91,3 +91,48 @@ def _in_kernel():
     from bnviz.jupyter.cells import in_kernel
 
     return in_kernel()
+
+
+def examine(model, loader=None, *, forward=None, optimizer=None, batches=8, quiet=False):
+    """Examine a network's Batch Normalization on its own data, and say what is wrong.
+
+        bnviz.examine(model, loader)
+        bnviz.examine(log)  # of bnviz.watch
+
+    The model is run on some batches: in evaluation mode, as in training, with statistics measured
+    anew, with the examples dealt anew. Nothing of it changes: parameters, buffers, gradients, modes
+    and random numbers are afterwards as before, also after an error. Looked for are running values
+    that are stale, never updated or not finite, a momentum that does not suit, frozen layers,
+    batches that are too small or not alike, eps above the variances, layers that serve several
+    distributions, copies that differ, dead or saturated units, gamma at 0, a bias, Dropout or
+    padding in front, weight decay on gamma and beta. The level of a finding follows from what was
+    measured; thresholds stand at the top of the modules of `bnviz.clinic`.
+
+    Args:
+        model: a torch.nn.Module, in training mode if it is being trained (then layers that are in
+            evaluation mode count as frozen), or a `Log`.
+        loader: yields batches as in training: tensors, tuples that begin with one, or dicts of the
+            model's arguments. Shuffled or not as it is in training.
+        forward: forward(model, batch) -> outputs, where the model wants something else.
+        optimizer: to look for weight decay on gamma and beta.
+        batches: how many to run, at least 1; from three on, their order is looked at.
+        quiet: do not print the report.
+
+    Returns:
+        `Findings`, a list, most serious first; each has evidence in numbers, what it means, the
+        remedy in code, and a place in the book.
+
+    Raises:
+        TypeError, ValueError: for a loader without batches, batches of an unknown form, a model
+            without BN and activations, a compiled model; the sentence says what to do.
+        RuntimeError: when the model raises in evaluation mode, with what it said.
+
+    >>> import torch
+    >>> net = torch.nn.Sequential(torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 2))
+    >>> data = 5 + torch.randn(8, 32, 3, generator=torch.Generator().manual_seed(0))
+    >>> examine(net, list(data), quiet=True).kinds
+    ['running values were never updated']
+    """
+    from bnviz.clinic.examine import examine as see
+
+    return see(model, loader, forward=forward, optimizer=optimizer, batches=batches, quiet=quiet)

@@ -17,6 +17,7 @@ PACKAGE = Path(bnviz.__file__).parent
 RULE = {
     "maths": set(),
     "watching": {"figure"},
+    "clinic": {"maths", "watching"},
     "figure": {"maths"},
     "exercises": {"maths", "explorers", "experiments"},
     "experiments": {"maths", "compile"},
@@ -36,6 +37,7 @@ HOSTS = {"ipywidgets", "anywidget", "IPython", "sphinx", "docutils"}
 WITHOUT = {
     "maths": PLOTTING | HOSTS,
     "watching": HOSTS,
+    "clinic": HOSTS,
     "experiments": PLOTTING | HOSTS,
     "exercises": {"matplotlib"} | HOSTS,
     "figure": {"matplotlib"} | HOSTS,

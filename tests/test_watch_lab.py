@@ -34,9 +34,13 @@ with bnviz.watch(net, every=2) as log:
         descent.zero_grad()
         nn.functional.cross_entropy(net(x[rows]), y[rows]).backward()
         descent.step()
-        began = time.monotonic()
-        while step > 20 and log.every == 2 and time.monotonic() - began < 60:
-            time.sleep(0.01)  # until the reader has moved a slider"""
+        if log.every == 2:
+            time.sleep(0.15)  # until the reader has moved a slider"""
+
+EXAMINE = """\
+for bn in (net[1], net[4]):
+    bn.reset_running_stats()
+found = bnviz.examine(net, [5 + 3 * part for part in x.split(64)])"""
 
 TOLD = 'import json\nprint(json.dumps({"seen": log.seen, "every": log.every, "steps": log.steps}))'
 
@@ -47,7 +51,7 @@ READ = "(plot) => Array.from(plot.data?.find((t) => t.type === 'heatmap')?.x || 
 def notebook(lab, browser: Browser) -> Iterator[Notebook]:
     url, folder = lab
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    cells = [v4.new_code_cell(source) for source in (NETWORK, TRAIN, TOLD)]
+    cells = [v4.new_code_cell(source) for source in (NETWORK, TRAIN, TOLD, EXAMINE)]
     nbformat.write(
         v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / "own.ipynb"
     )
@@ -70,13 +74,20 @@ def test_layers_are_drawn_while_the_training_goes_on(notebook):
     root.get_by_role("slider").nth(3).press("PageUp")  # two handles of the layers, range, rate
     expect(status).to_contain_text("300 training steps", timeout=SECONDS * 1e3)
     expect(status).to_contain_text("(ended)")
-    said = page.locator(".jp-OutputArea-output pre").last
+    said = page.locator(".jp-OutputArea-output pre").first
     until(lambda: "every" in said.inner_text(), "what the log says")
     told = json.loads(said.inner_text())
     assert told["seen"] == 300
     assert told["every"] > 2  # the slider was heard while the training went on
     until(lambda: plot.first.evaluate(READ) == told["steps"], "every record in the picture")
     assert not notebook.errors
+
+
+def test_the_examination_says_what_is_wrong(notebook):
+    said = notebook.page.locator(".jp-OutputArea-output pre").nth(1)
+    expect(said).to_contain_text("Examined: 2 BN layers", timeout=SECONDS * 1e3)
+    expect(said).to_contain_text("SERIOUS: running values were never updated")
+    expect(said).to_contain_text("reestimate(model, loader)")
 
 
 def test_fewer_layers_are_drawn_when_the_slider_says_so(notebook):
