@@ -143,9 +143,9 @@ def four_axes(x):
 @pytest.mark.parametrize("name", KINDS)
 def test_pytorchs_own_samples(samples, name, training):
     tried = 0
-    for _, _, words, (args, options), ((x,), _) in (
-        s for s in samples if s[:2] == (name, training)
-    ):
+    for which, words, args, options, x in samples:
+        if which != (name, training):
+            continue
         kind = getattr(nn, name.removeprefix("nn."))
         theirs = kind(*args, **options).double().train(training)
         ours = BatchNorm(*args, **options).double().train(training)
