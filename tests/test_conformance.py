@@ -1,8 +1,7 @@
 """Other people's samples: the operator of ONNX by its formula, and PyTorch's own module tests."""
 
+import subprocess
 import sys
-import types
-import unittest
 
 import numpy as np
 import pytest
@@ -106,19 +105,33 @@ def test_another_variance_is_refused_and_the_two_are_named(variance):
 # --- PyTorch's own samples ------------------------------------------------------------------------
 
 KINDS = ("nn.BatchNorm1d", "nn.BatchNorm2d", "nn.BatchNorm3d")
+# PyTorch's test modules change PyTorch when they are imported, and want a package for their classes
+SAMPLES = """
+import sys, types, unittest
+import torch
+stub = types.ModuleType("expecttest")
+stub.TestCase = unittest.TestCase
+sys.modules.setdefault("expecttest", stub)
+from torch.testing._internal.common_modules import module_db
+torch.manual_seed(0)
+options = {"device": "cpu", "dtype": torch.float64, "requires_grad": False}
+samples = [
+    ((info.name, training), s.desc, s.constructor_input.args, s.constructor_input.kwargs,
+     s.forward_input.args[0])
+    for info in module_db if info.name.startswith("nn.BatchNorm")
+    for training in (True, False)
+    for s in info.module_inputs_func(info, **options, training=training)
+]
+torch.save(samples, sys.argv[1])
+"""
 
 
 @pytest.fixture(scope="module")
-def module_db():
-    """What PyTorch tests its modules with, without a package that only its test classes need."""
-    with pytest.MonkeyPatch.context() as patch:
-        if "expecttest" not in sys.modules:
-            stub = types.ModuleType("expecttest")
-            stub.TestCase = unittest.TestCase
-            patch.setitem(sys.modules, "expecttest", stub)
-        from torch.testing._internal.common_modules import module_db
-
-    return {info.name: info for info in module_db if info.name in KINDS}
+def samples(tmp_path_factory):
+    """What PyTorch tests its modules with: which, what it is, arguments, options, its input."""
+    path = tmp_path_factory.mktemp("samples") / "samples.pt"
+    subprocess.run([sys.executable, "-c", SAMPLES, str(path)], check=True, capture_output=True)
+    return torch.load(path)
 
 
 def four_axes(x):
@@ -128,14 +141,14 @@ def four_axes(x):
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("name", KINDS)
-def test_pytorchs_own_samples(module_db, name, training):
-    torch.manual_seed(0)
-    info, tried = module_db[name], 0
-    options = {"device": "cpu", "dtype": torch.float64, "requires_grad": False}
-    for sample in info.module_inputs_func(info, **options, training=training):
-        made, (x,) = sample.constructor_input, sample.forward_input.args
-        theirs = info.module_cls(*made.args, **made.kwargs).double().train(training)
-        ours = BatchNorm(*made.args, **made.kwargs).double().train(training)
+def test_pytorchs_own_samples(samples, name, training):
+    tried = 0
+    for which, words, args, options, x in samples:
+        if which != (name, training):
+            continue
+        kind = getattr(nn, name.removeprefix("nn."))
+        theirs = kind(*args, **options).double().train(training)
+        ours = BatchNorm(*args, **options).double().train(training)
         if not x.numel():
             if training:
                 with pytest.raises(ValueError, match="at least 2 values"):
@@ -146,7 +159,7 @@ def test_pytorchs_own_samples(module_db, name, training):
         dy = torch.randn_like(x)
         for output in (y, expected):
             (output * dy).sum().backward()
-        torch.testing.assert_close(y, expected, msg=sample.desc)
+        torch.testing.assert_close(y, expected, msg=words)
         torch.testing.assert_close(leaves[0].grad, leaves[1].grad)
         if theirs.track_running_stats:
             torch.testing.assert_close(ours.running_mean, theirs.running_mean)

@@ -112,6 +112,30 @@ def test_an_assignment_out_of_range_is_refused_and_changes_nothing(name, value, 
     assert float(getattr(layer, name)) == before
 
 
+@pytest.mark.parametrize("born", ["cpu", "meta"])
+def test_a_layer_without_memory_gets_its_momentum_back(born):
+    layer = BatchNorm(2, momentum=0.3, device=born)
+    layer = layer.to_empty(device="cpu")
+    layer.load_state_dict(nn.BatchNorm1d(2).state_dict())
+    layer(data(4, 2, dtype=torch.float32))
+    assert float(layer.momentum) == pytest.approx(0.3)
+    expected = 0.3 * data(4, 2, dtype=torch.float32).mean(0)
+    torch.testing.assert_close(layer.running_mean, expected)
+
+
+def test_a_compiled_layer_is_the_same_layer():
+    net, x = network(BatchNorm), data(4, 2, 5, 5)
+    compiled = torch.compile(copy.deepcopy(net), backend="eager", fullgraph=True)
+    for _ in range(2):
+        torch.testing.assert_close(compiled(x), net(x))
+    torch.testing.assert_close(compiled.eval()(x), net.eval()(x))
+
+
+def test_it_can_be_differentiated_twice():
+    x = data(5, 2).requires_grad_()
+    assert torch.autograd.gradgradcheck(BatchNorm(2).double(), x)
+
+
 def test_eps_can_be_assigned():
     ours, theirs = BatchNorm(3).double(), nn.BatchNorm1d(3).double()
     ours.eps = theirs.eps = 0.5

@@ -66,10 +66,20 @@ class TorchNorm(_BatchNorm):
             mean = self._buffers.get("running_mean")
             if value is not None:
                 value = torch.tensor(float(value)) if mean is None else mean.new_tensor(value)
+                self._number = float(value)
             # a buffer, so that a simulation can hand in another value at every step
             self.register_buffer("momentum", value, persistent=False)
             return
         super().__setattr__(name, value)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """As ever, but the momentum, which no state dict brings back, outlives `to_empty`."""
+        old = self._buffers["momentum"]
+        super()._apply(fn, recurse)
+        new = self._buffers["momentum"]
+        if old is not None and new is not None and not new.is_meta:
+            new.fill_(self._number) if old.is_meta else new.copy_(old)
+        return self
 
     def weight_of_batch(self) -> Tensor:
         """The weight of the batch that comes now, which is counted: the momentum, or 1/k."""
