@@ -39,6 +39,8 @@ def data(*shape, seed=0, level=2.0, spread=3.0) -> torch.Tensor:
 
 
 def close(a, b, **limits) -> None:
+    """Equal up to rounding in float32, unless told otherwise."""
+    limits = limits or {"rtol": 1e-5, "atol": 1e-6}
     torch.testing.assert_close(
         torch.as_tensor(a, dtype=torch.float64), torch.as_tensor(b, dtype=torch.float64), **limits
     )
