@@ -64,6 +64,21 @@ class Run:
             return 0.0
         return (means.std(0)[alive] / var[alive].sqrt()).median().item()
 
+    def width_scatter(self, name: str) -> float:
+        """Standard deviation of sigma_B from call to call, over sigma: the median of the features.
+
+        To first order that is half the relative scatter of the variance.
+        """
+        calls = self.calls[name]
+        if len(calls) < 2:
+            return 0.0
+        variances = torch.stack([v.double() for _, _, v in calls])
+        mean = variances.mean(0)
+        alive = mean > 0
+        if not alive.any():
+            return 0.0
+        return (variances.std(0)[alive] / mean[alive]).median().item() / 2
+
 
 @dataclass(frozen=True)
 class Layer:

@@ -23,6 +23,7 @@ FLIPS = 0.02  # of the answers, from where on statistics are called wrong
 DRIFT = 0.2  # sigma: of a running mean off the one that the data have
 NOISY = 0.35  # sigma: scatter of the mean of a batch, as with eight independent values
 LOUD = 0.5  # momentum from which the running values are those of the last batches
+JUMPS = 0.05  # sigma: of a running value from step to step
 
 
 def not_finite(m: Measured) -> Iterator[Finding]:
@@ -96,9 +97,12 @@ def _answers(m: Measured) -> tuple[float, str]:
     if logits_of(m.evaluation.outputs[0]) is not None:
         changed = (before.argmax(1) != after.argmax(1)).float().mean().item()
         words = f"{changed:.0%} of the model's answers change"
+        moved = (before.softmax(1) - after.softmax(1)).abs().sum(1).mean().item() / 2
+        words += f", and {moved:.0%} of their probability moves to other classes"
+        changed = max(changed, moved / 2)
         right = [_accuracy(m, run) for run in (m.evaluation, m.renewed)]
         if None not in right:
-            words += f" (accuracy {right[0]:.0%} before, {right[1]:.0%} after)"
+            words += f" (accuracy {right[0]:.1%} before, {right[1]:.1%} after)"
         return changed, words
     spread = after.std().item() or 1.0
     changed = (before - after).square().mean().sqrt().item() / spread
@@ -188,26 +192,34 @@ def momentum(m: Measured) -> Iterator[Finding]:
         name: layer for name, layer in _tracked(m).items()
         if layer.momentum is not None and layer.momentum >= LOUD and layer.trains
     }  # fmt: skip
-    noise = {
-        name: m.batchwise.scatter(name) * math.sqrt(layer.momentum / (2 - layer.momentum))
+    jumps = {
+        name: [_share(layer.momentum) * of(name)
+               for of in (m.batchwise.scatter, m.batchwise.width_scatter)]
         for name, layer in loud.items() if layer.momentum is not None
     }  # fmt: skip
-    noise = {name: v for name, v in noise.items() if v > 0.05}
-    if not noise:
+    jumps = {name: v for name, v in jumps.items() if max(v) > JUMPS}
+    if not jumps:
         return
-    worst = max(noise, key=lambda name: noise[name])
+    worst = max(jumps, key=lambda name: max(jumps[name]))
     value = m.layers[worst].momentum
     assert value is not None
-    quiet = noise[worst] / math.sqrt(value / (2 - value)) * math.sqrt(0.1 / 1.9)
+    mean, width = jumps[worst]
+    quiet = _share(0.1) / _share(value)
     yield Finding(
-        "momentum in the other convention", "look", tuple(noise),
-        f"With momentum {value:g}, the running mean of {worst!r} jumps by {noise[worst]:.2g} "
-        f"standard deviations from step to step; with 0.1 it would be {quiet:.2g}.",
+        "momentum in the other convention", "look", tuple(jumps),
+        f"With momentum {value:g}, what evaluation normalises with in {worst!r} jumps from step to "
+        f"step: the mean by {mean:.2g} standard deviations, the standard deviation by {width:.0%}. "
+        f"With 0.1 it would be {quiet:.2g} times as much.",
         "In PyTorch momentum is the weight of the NEW batch. Keras and TensorFlow mean that of the "
         "old value: their 0.99 is 0.01 here.",
         f"layer.momentum = {max(0.001, round(1 - value, 4)):g}", "steps.html#momentum-twice",
-        noise[worst],
+        max(jumps[worst]),
     )  # fmt: skip
+
+
+def _share(momentum: float) -> float:
+    """Of the scatter of a batch's statistic, what is left in their exponential average."""
+    return math.sqrt(momentum / (2 - momentum))
 
 
 def frozen(m: Measured) -> Iterator[Finding]:

@@ -29,7 +29,7 @@ def numerical_gradient(
 
     loss = f(x) for a scalar f, or loss = sum dy * f(x) for the upstream gradient dy, shape of f(x).
     f gets a float64 copy of x, so it may change it; x itself stays as it is.
-    Raises TypeError (x not floating) or ValueError (h <= 0, h lost beside |x|, f(x) not a scalar
+    Raises TypeError (x not floating) or ValueError (h <= 0, h lost beside x, f(x) not a scalar
     or not the shape of dy, any value not finite).
 
     >>> numerical_gradient(lambda x: (x**2).sum(), np.array([1.0, -3.0])).round(6)

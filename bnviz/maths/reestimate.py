@@ -60,8 +60,9 @@ def reestimate(net: nn.Module, x: Tensor | Iterable[Any]) -> None:
         TypeError: if net is no module or a batch no tensor.
         ValueError: if there is nothing to measure (no such layer, all frozen, no batch), if a batch
             is not finite, or a statistic is none that the layer's number format can hold.
-        Whatever the net raises for a batch.
-        On any error statistics, counts and modes are as before.
+
+    What the net raises for a batch goes on to the caller. On any error statistics, counts and modes
+    are as before.
 
     Source: Ioffe and Szegedy (2015), Algorithm 2; Wu and Johnson (2021), "precise BN".
 

@@ -175,7 +175,11 @@ class Log:
 
         from bnviz.watching.picture import picture
 
-        return go.Figure(picture(self, layers))
+        drawn = picture(self, layers)
+        for trace in drawn["data"]:
+            if "z" in trace:  # rows are for FigureWidget; as one array it is a third of the size
+                trace["z"] = np.array(trace["z"])
+        return go.Figure(drawn)
 
     def frame(self) -> Any:
         """A pandas table, a row for each record of each layer; a list of dicts without pandas.
