@@ -66,6 +66,12 @@ def _address(server: subprocess.Popen, home: Path) -> str:
     raise AssertionError((home / "log").read_text())
 
 
+READY = """(path) => {
+  const open = globalThis.jupyterapp?.shell.currentWidget;
+  return open?.context?.path === path && open.sessionContext?.isReady;
+}"""
+
+
 class Notebook:
     """A notebook that is open in JupyterLab."""
 
@@ -74,8 +80,9 @@ class Notebook:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", self._console)
         page.goto(address)
-        ready = "globalThis.jupyterapp?.shell.currentWidget?.sessionContext?.isReady"
-        page.wait_for_function(ready, timeout=SECONDS * 1e3)
+        # JupyterLab may restore what a test before had open, and that is ready first
+        path = address.split("/tree/")[1].split("?")[0]
+        page.wait_for_function(READY, arg=path, timeout=SECONDS * 1e3)
 
     def _console(self, message) -> None:
         if message.type == "error":

@@ -2,7 +2,9 @@
 
 import copy
 import math
+import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ import bnviz
 from tests.networks import KINDS, batch_for, make
 
 STEPS, M, CLASSES = 150, 64, 4
+REPOSITORY = Path(__file__).parent.parent
 
 
 def data(shape, n, seed, scale=1.0, sort=False):
@@ -474,3 +477,13 @@ def test_a_log():
     assert not bnviz.examine(log, quiet=True)
     with pytest.raises(ValueError, match="nothing was recorded"):
         bnviz.examine(type(log)(), quiet=True)
+
+
+def test_every_link_leads_into_the_book():
+    text = "".join(path.read_text() for path in (REPOSITORY / "bnviz" / "clinic").glob("*.py"))
+    links = set(re.findall(r'"([a-z-]+\.html(?:#[\w-]+)?)"', text))
+    assert len(links) > 8
+    for link in links:
+        page, _, anchor = link.partition("#")
+        html = (REPOSITORY / "_build" / "html" / "book" / page).read_text(encoding="utf-8")
+        assert f'id="{anchor}"' in html or not anchor, link

@@ -56,7 +56,7 @@ def notebook(lab, browser: Browser) -> Iterator[Notebook]:
         v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / "own.ipynb"
     )
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
-    opened = Notebook(page, f"{url}lab/tree/own.ipynb?token={TOKEN}")
+    opened = Notebook(page, f"{url}lab/workspaces/own/tree/own.ipynb?token={TOKEN}")
     yield opened
     page.close()
 

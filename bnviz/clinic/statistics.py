@@ -390,7 +390,7 @@ def epsilon(m: Measured) -> Iterator[Finding]:
         "normalise what is so small.",
         "# scale the inputs or the weights in front up, or\n"
         f"layer.eps = {max(middle * 1e-3, 1e-12):.0e}",
-        "steps.html#why-epsilon", 1 - left,
+        "steps.html#why", 1 - left,
     )  # fmt: skip
 
 

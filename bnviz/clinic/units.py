@@ -80,7 +80,7 @@ def switched_off(m: Measured) -> Iterator[Finding]:
         f"after {m.layers[worst].updates} updates.",
         "Such a feature is a constant, beta, and sends no gradient to the weights in front.",
         "torch.nn.init.ones_(layer.weight)  # and no weight decay on gamma; or prune the features",
-        "steps.html#what-gamma-and-beta-give-back", shares[worst],
+        "steps.html#what-and-give-back", shares[worst],
     )  # fmt: skip
 
 
