@@ -34,6 +34,8 @@ def show(figure, /, **values):
 def watch(model, every=10, layers=None, *, most=1000, live=None):
     """Watch every layer of a network while it trains, whatever the training loop.
 
+    Around the loop::
+
         with bnviz.watch(model) as log:
             train(model)
 
@@ -95,6 +97,8 @@ def _in_kernel():
 
 def examine(model, loader=None, *, forward=None, optimizer=None, batches=8, quiet=False):
     """Examine a network's Batch Normalization on its own data, and say what is wrong.
+
+    Either of::
 
         bnviz.examine(model, loader)
         bnviz.examine(log)  # of bnviz.watch
