@@ -1,6 +1,7 @@
 """A network of the reader's own, watched in a real JupyterLab while it trains."""
 
 import json
+import math
 from collections.abc import Iterator
 
 import nbformat
@@ -27,15 +28,17 @@ net = nn.Sequential(
 x, y = torch.randn(4096, 6), torch.randint(4, (4096,))
 descent = torch.optim.SGD(net.parameters(), lr=0.1)"""
 
-TRAIN = """\
+# At least 300 steps, and as many more as a busy machine needs until the slider was moved.
+TRAIN = f"""\
+end = time.monotonic() + {3 * SECONDS}
 with bnviz.watch(net, every=2) as log:
-    for step in range(300):
+    while log.seen < 300 or (log.every == 2 and time.monotonic() < end):
         rows = torch.randint(4096, (64,))
         descent.zero_grad()
         nn.functional.cross_entropy(net(x[rows]), y[rows]).backward()
         descent.step()
         if log.every == 2:
-            time.sleep(0.15)  # until the reader has moved a slider"""
+            time.sleep(0.15)"""
 
 EXAMINE = """\
 for bn in (net[1], net[4]):
@@ -72,14 +75,16 @@ def test_layers_are_drawn_while_the_training_goes_on(notebook):
     until(lambda: plot.count() and len(plot.first.evaluate(READ)) > 2, "a picture")
     assert "(running)" in status.inner_text()
     root.get_by_role("slider").nth(3).press("PageUp")  # two handles of the layers, range, rate
-    expect(status).to_contain_text("300 training steps", timeout=SECONDS * 1e3)
-    expect(status).to_contain_text("(ended)")
+    expect(status).to_contain_text("(ended)", timeout=SECONDS * 1e3)
     said = page.locator(".jp-OutputArea-output pre").first
     until(lambda: "every" in said.inner_text(), "what the log says")
     told = json.loads(said.inner_text())
-    assert told["seen"] == 300
+    assert told["seen"] >= 300
+    assert f"{told['seen']} training steps" in status.inner_text()
     assert told["every"] > 2  # the slider was heard while the training went on
-    until(lambda: plot.first.evaluate(READ) == told["steps"], "every record in the picture")
+    steps = told["steps"][::-1]
+    drawn = steps[:: math.ceil(len(steps) / 200)][::-1]  # 200 columns are the most
+    until(lambda: plot.first.evaluate(READ) == drawn, "the last record in the picture")
     assert not notebook.errors
 
 
