@@ -4,14 +4,30 @@
 trains, and `examine` says what is wrong with it. Everything else is imported from its own module.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # torch, plotly and ipywidgets take seconds to import
+    from torch import nn, optim
+
+    from bnviz.clinic.finding import Findings
+    from bnviz.figure.explorer import Explorer
+    from bnviz.jupyter.live import LiveFigure
+    from bnviz.jupyter.watched import LiveWatch
+    from bnviz.watching.log import Log
+    from bnviz.watching.watch import Watch
+
 __all__ = ["examine", "show", "watch"]
 
 
-def show(figure, /, **values):
+def show(figure: str | Explorer, /, **values: float | str | bool) -> LiveFigure:
     """Show a figure of the book by its name, live where there is a kernel.
 
     Args:
-        figure: its name, such as "scale-shift", or an `Explorer` of your own.
+        figure: its name, such as "scale-shift", one that another package declares
+            (`bnviz.figure.registry` says how), or an `Explorer` of your own.
         values: start values of its controls, by name.
 
     Returns:
@@ -24,14 +40,19 @@ def show(figure, /, **values):
     >>> show("scale-shift", gamma=2)
     bnviz figure 'scale-shift': Normalise, then scale and shift
     """
-    from bnviz.jupyter import (
-        show as jupyter,  # only now: torch, plotly and ipywidgets take seconds to import
-    )
+    from bnviz.jupyter import show as jupyter
 
     return jupyter.show(figure, **values)
 
 
-def watch(model, every=10, layers=None, *, most=1000, live=None):
+def watch(
+    model: nn.Module,
+    every: int = 10,
+    layers: Iterable[str | type[nn.Module] | nn.Module] | str | type[nn.Module] | None = None,
+    *,
+    most: int = 1000,
+    live: bool | None = None,
+) -> Watch | LiveWatch:
     """Watch every layer of a network while it trains, whatever the training loop.
 
     Around the loop::
@@ -89,13 +110,21 @@ def watch(model, every=10, layers=None, *, most=1000, live=None):
     return Watch(model, every, layers, most)
 
 
-def _in_kernel():
+def _in_kernel() -> bool:
     from bnviz.jupyter.cells import in_kernel
 
     return in_kernel()
 
 
-def examine(model, loader=None, *, forward=None, optimizer=None, batches=8, quiet=False):
+def examine(
+    model: nn.Module | Log,
+    loader: Iterable[Any] | None = None,
+    *,
+    forward: Callable[[nn.Module, Any], Any] | None = None,
+    optimizer: optim.Optimizer | None = None,
+    batches: int = 8,
+    quiet: bool = False,
+) -> Findings:
     """Examine a network's Batch Normalization on its own data, and say what is wrong.
 
     Either of::

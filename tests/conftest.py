@@ -14,6 +14,7 @@ from bnviz.tools.serve import serving
 from tests.lab import lab
 from tests.pages import page_of
 from tests.reader import Reader, Shelf
+from tests.wheel import environment
 
 __all__ = ["lab"]  # a fixture, too
 
@@ -44,6 +45,12 @@ def _no_loop_of_the_browsers(request: pytest.FixtureRequest) -> Iterator[None]:
     asyncio._set_running_loop(None)
     yield
     asyncio._set_running_loop(loop)
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python that has bnviz from its wheel, and everything else from this environment."""
+    return environment(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="session")

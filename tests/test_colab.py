@@ -55,7 +55,7 @@ def test_bnviz_comes_from_the_repository_that_the_notebook_was_opened_from(colab
     runpy.run_path(CELL)
     (command,) = colab.commands
     assert command[1:4] == ["-m", "pip", "install"]
-    assert command[-1] == "git+https://github.com/owner/my.book@main"
+    assert command[-1] == "bnviz[book] @ git+https://github.com/owner/my.book@main"
 
 
 def test_a_notebook_from_elsewhere_is_told_what_to_do(colab):

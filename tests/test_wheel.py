@@ -2,18 +2,16 @@
 
 import shutil
 import subprocess
-import sys
-import sysconfig
-import venv
 from pathlib import Path
 
 import pytest
 
-from tests.pages import BOOK, FIGURES
+from tests.pages import FIGURES
 from tests.test_notebooks import nbval
+from tests.wheel import ROOT
 
-ROOT = BOOK.parent
-SOURCES = ("bnviz", "pyproject.toml", "README.md", "LICENSE")
+pytestmark = pytest.mark.xdist_group("wheel")  # one environment for all
+
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -25,32 +23,6 @@ figure._repr_mimebundle_()
 figure.step(3)
 print(figure, "at step", figure.number)
 """
-
-
-@pytest.fixture(scope="module")
-def python(tmp_path_factory) -> Path:
-    """A Python that has bnviz from its wheel, and everything else from this environment."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source, home = folder / "source", folder / "environment"
-    source.mkdir()
-    for name in SOURCES:  # a copy: what an earlier build left in the folder would get into a wheel
-        if (ROOT / name).is_dir():
-            unwanted = shutil.ignore_patterns("__pycache__", "node_modules")
-            shutil.copytree(ROOT / name, source / name, ignore=unwanted)
-        else:
-            shutil.copy2(ROOT / name, source)
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]
-    build = ["wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(folder)]
-    subprocess.run([*pip, *build, str(source)], check=True)
-    venv.create(home, with_pip=False, symlinks=True)
-    executable = home / "bin" / "python"
-    (wheel,) = folder.glob("bnviz-*.whl")
-    install = ["--python", str(executable), "install", "--no-deps", "--no-index", "--no-compile"]
-    subprocess.run([*pip, *install, str(wheel)], check=True)
-    (packages,) = home.glob("lib/python*/site-packages")
-    # Through this file the .pth files of that folder do not count, so bnviz as edited stays away.
-    (packages / "others.pth").write_text(sysconfig.get_path("purelib"))
-    return executable
 
 
 @pytest.fixture(autouse=True)
@@ -80,3 +52,83 @@ def test_what_draws_posters_is_there(python, tmp_path):
     there = Path(done.stdout.strip()).parent / "poster"
     sources = {p.name for p in (ROOT / "bnviz" / "poster").iterdir() if p.is_file()}
     assert sources - {p.name for p in there.iterdir()} == {"globals.d.ts"}  # that is for tsc
+
+
+ALONE = """
+import importlib.metadata as metadata, re, sys
+
+def needed(name, seen):
+    name = re.sub("[-_.]+", "-", name).lower()
+    if name not in seen:
+        seen.add(name)
+        try:
+            requires = metadata.requires(name) or ()
+        except metadata.PackageNotFoundError:  # of another system or Python
+            return seen
+        for line in requires:
+            if "extra ==" not in line:
+                needed(re.match(r"[\\w.-]+", line)[0], seen)
+    return seen
+
+allowed = needed("bnviz", set())
+known = {top: {re.sub("[-_.]+", "-", n).lower() for n in names}
+         for top, names in metadata.packages_distributions().items()}
+
+class Only:
+    def __init__(self, finders):
+        self.finders = finders
+
+    def find_spec(self, name, path=None, target=None):
+        owners = known.get(name.partition(".")[0])
+        if owners and not owners & allowed:
+            return None  # as if it were not there
+        found = (finder.find_spec(name, path, target) for finder in self.finders)
+        return next((spec for spec in found if spec), None)
+
+    def find_distributions(self, context=None):
+        for finder in self.finders:
+            yield from getattr(finder, "find_distributions", lambda context: ())(context)
+
+sys.meta_path[:] = [Only(list(sys.meta_path))]
+assert {"torch", "numpy", "plotly", "anywidget"} <= allowed
+assert not {"scikit-learn", "pandas", "scipy", "sphinx"} & allowed
+"""
+USE = """
+import bnviz, torch
+from torch import nn
+
+torch.manual_seed(0)
+net = nn.Sequential(nn.Linear(6, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 4))
+x, y = torch.randn(512, 6), torch.randint(4, (512,))
+descent = torch.optim.SGD(net.parameters(), lr=0.1)
+with bnviz.watch(net) as log:
+    for step in range(300):
+        rows = torch.randint(512, (64,))
+        descent.zero_grad()
+        nn.functional.cross_entropy(net(x[rows]), y[rows]).backward()
+        descent.step()
+assert (log.seen, len(log)) == (300, 30), log
+assert len(log.figure().data) > 2
+net[1].reset_running_stats()
+found = bnviz.examine(net, [5 + 3 * part for part in x.split(64)])
+assert "running values were never updated" in found.kinds
+assert log.frame()[0]["step"] == 1, "a list of rows, where there is no pandas"
+try:
+    bnviz.show("scale-shift")
+except ImportError as error:
+    print(error)
+"""
+
+
+def test_it_watches_and_examines_with_what_it_requires_and_nothing_else(python, tmp_path):
+    command = [str(python), "-c", ALONE + USE]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "reestimate(model, loader)" in done.stdout
+    assert 'pip install "bnviz[book]"' in done.stdout.splitlines()[-1]
+
+
+def test_type_checkers_find_its_types(python, tmp_path):
+    command = [str(python), "-c", "import bnviz; print(bnviz.__file__)"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()).with_name("py.typed").is_file()

@@ -28,7 +28,7 @@ from pathlib import Path
 from bnviz.compile import sources
 from bnviz.compile.figure import compile_figure
 from bnviz.compile.module import Module
-from bnviz.figure import drawing
+from bnviz.figure import drawing, registry
 from bnviz.figure.explorer import Explorer
 
 __all__ = ["cache_folder", "first_drawing", "key", "module", "modules"]
@@ -82,12 +82,16 @@ def key(explorer: Explorer) -> str:
     """Hash of what the module depends on: controls, source text, versions of the compiler's parts.
 
     Words and looks do not count, so that a new caption costs nothing. Source text is that of the
-    modules which hold the figure and its functions, of all they import from `bnviz`, and of the
-    compiler. A file that a function reads is NOT seen.
+    modules which hold the figure and its functions, of all they import from `bnviz` and from what
+    is not installed for good (`sources` says how far that goes), and of the compiler. Of other
+    packages that a figure of somebody else imports, the version counts. A file that a function
+    reads is NOT seen.
     """
     data = {k: v for k, v in explorer.to_dict().items() if k not in _DRAWN}
-    versions = {name: importlib.metadata.version(name) for name in _TOOLS}
-    texts = sources.closure(*_homes(explorer), "bnviz.compile.figure")
+    homes = _homes(explorer)
+    packages = {*_TOOLS, *sources.packages(*homes)}
+    versions = {name: importlib.metadata.version(name) for name in sorted(packages)}
+    texts = sources.closure(*homes, "bnviz.compile.figure")
     return _digest(data, versions, texts, _KERNELS.read_text(encoding="utf-8"))
 
 
@@ -99,8 +103,7 @@ def _homes(explorer: Explorer) -> set[str]:
     """Names of the modules in which the functions and the figure itself are defined."""
     functions = [getattr(explorer, name, None) for name in _FUNCTIONS]
     homes = {_unwrapped(f).__module__ for f in functions if f is not None}
-    home = f"bnviz.explorers.{explorer.name.replace('-', '_')}"
-    return homes | ({home} & set(sys.modules))
+    return homes | (registry.homes(explorer.name) & set(sys.modules))
 
 
 def _unwrapped(function):

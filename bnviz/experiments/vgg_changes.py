@@ -22,7 +22,7 @@ from bnviz.maths.vgg import VGG
 
 __all__ = ["VGG_CHANGES", "flipped_and_cropped"]
 
-STEPS, TIMES = 1600, 5  # of the larger rate
+STEPS, TIMES = 800, 5  # the budget for which the rates were tuned; of the larger rate
 SLOW = 1.5  # the rate ends at exp(-1.5) of what it was
 EFFECTS = {  # what is changed: before, after
     "rate times 5": ("none", "rate"),

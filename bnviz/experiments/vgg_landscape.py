@@ -269,5 +269,5 @@ VGG_LANDSCAPE = Experiment(
     grid={"net": tuple(NETS), "rate": RATES, "seed": tuple(range(5))},
     run=run,
     summarise=summarise,
-    options={"device": "cpu", "width": 0.25},
+    options={"device": "cpu", "width": 0.125},
 )

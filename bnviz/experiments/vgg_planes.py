@@ -35,7 +35,7 @@ from bnviz.maths.vgg import VGG
 __all__ = ["VGG_PLANES"]
 
 KINDS: dict[str, Callable[..., VGG | NIN]] = {"VGG": VGG, "NIN": NIN}
-STEPS, PROBE = 1000, 128
+STEPS, PROBE = 600, 128
 LEARNED = 0.9 * math.log(10)  # nats: who stays above shows the start a second time
 # SGD; momentum at a fifth of its rates, Adam at a hundredth
 RATES = (0.02, 0.06, 0.2)

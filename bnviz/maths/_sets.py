@@ -20,7 +20,7 @@ from typing import Any, cast
 
 import numpy as np
 
-__all__ = ["FOLDER_VARIABLE", "Arrays", "arrays"]
+__all__ = ["FOLDER_VARIABLE", "Arrays", "arrays", "sklearn_datasets"]
 
 FOLDER_VARIABLE = "BNVIZ_DATA"
 FILES = {"mnist": "mnist.npz", "cifar10": "cifar10-jpeg.npz"}
@@ -28,6 +28,18 @@ SHAPES = {"mnist": (28, 28), "cifar10": (3, 32, 32)}
 # name at OpenML, and the share of the rows, from the first on, that are for training
 OPENML = {"mnist": ("mnist_784", 6 / 7), "cifar10": ("CIFAR_10", 5 / 6)}
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def sklearn_datasets() -> Any:
+    """scikit-learn's data sets. Raises ImportError, with the remedy, where it is not installed."""
+    try:
+        import sklearn.datasets  # pyright: ignore[reportMissingTypeStubs]  it has none
+    except ImportError as error:
+        raise ImportError(
+            "the book's data come with scikit-learn, which is not installed: "
+            'pip install "bnviz[book]", or scikit-learn itself'
+        ) from error
+    return cast(Any, sklearn.datasets)
 
 
 def arrays(name: str) -> Arrays:
@@ -90,9 +102,7 @@ def _check(path: Path, name: str, x: np.ndarray, y: np.ndarray) -> None:
 
 def _from_openml(name: str) -> Arrays:
     """Fetched once, then from scikit-learn's own folder (SCIKIT_LEARN_DATA moves it)."""
-    import sklearn.datasets  # pyright: ignore[reportMissingTypeStubs]  it has none
-
-    datasets = cast(Any, sklearn.datasets)
+    datasets = sklearn_datasets()
     called, share = OPENML[name]
     # pandas reads the file faster, but is not needed otherwise
     parser = "pandas" if importlib.util.find_spec("pandas") else "liac-arff"

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, cast
 
 import numpy as np
 import torch
@@ -42,15 +41,14 @@ def digits(seed: int = 0, binary: bool = False) -> Split:
 
     Raises:
         TypeError, ValueError: unless seed is a whole number in [0, 2**32 - 2].
+        ImportError: scikit-learn is not installed.
 
     Source: Alpaydin and Kaynak (1998), Optical Recognition of Handwritten Digits, UCI repository.
 
     >>> digits().x_train.shape, digits().x_test.shape
     (torch.Size([1437, 64]), torch.Size([360, 64]))
     """
-    from sklearn.datasets import load_digits  # pyright: ignore[reportMissingTypeStubs]  it has none
-
-    bunch = cast(Any, load_digits())
+    bunch = _sets.sklearn_datasets().load_digits()
     x = torch.tensor(bunch.data, dtype=torch.float32)  # (1797, 64), pixel values 0 to 16
     y = torch.tensor(bunch.target, dtype=torch.long)
     order = prng.permutation(len(x), seed, stream=0)

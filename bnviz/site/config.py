@@ -1,8 +1,7 @@
-"""What Sphinx must know of the place where the book is published: addresses, footer, cards."""
+"""What Sphinx must know of the place where the book is published: addresses, footer."""
 
 import importlib.metadata
 import re
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from sphinx.util import logging
 from bnviz.site import fork
 from bnviz.site.policy import guarded, handlers
 
-__all__ = ["complete_config", "mend_pages", "social_card"]
+__all__ = ["complete_config", "mend_pages"]
 
 _LOGGER = logging.getLogger(__name__)
 _MATHJAX = ("core", "input/tex", "output/chtml", "a11y/assistive-mml")
@@ -49,6 +48,7 @@ _MENDED = {
 def complete_config(app: Sphinx, config) -> None:
     """MathJax comes with the book; links lead to the repository that the book is built from."""
     config.html_context.setdefault("default_mode", "auto")
+    config.bnviz_serve = "make serve"
     config.mathjax_path = "bnviz/mathjax/startup.js"
     config.mathjax3_config = {"loader": {"load": [*_MATHJAX]}} | (config.mathjax3_config or {})
     url = fork.repository_url()
@@ -68,16 +68,6 @@ def _footer() -> str:
     version = importlib.metadata.version("bnviz")
     licences = "Code under the MIT licence, text and pictures under CC BY 4.0."
     return f"<p>Version {version}{', ' + day if day else ''}. {licences}</p>"
-
-
-def social_card(app: Sphinx, context: dict, picture: str, title: str) -> None:
-    """Show a figure of the page wherever a link to it is shown; needs to know its own address."""
-    if app.config.html_baseurl:
-        tags = {"og:image": f"{app.config.html_baseurl}{picture}", "og:image:alt": title}
-        context["metatags"] = context.get("metatags", "") + "".join(
-            f'\n<meta property="{name}" content="{escape(content)}" />'
-            for name, content in tags.items()
-        )
 
 
 def mend_pages(app: Sphinx, error: Exception | None) -> None:

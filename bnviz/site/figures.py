@@ -1,13 +1,19 @@
 """Sphinx extension: figures that compute in the reader's browser, with nothing from other hosts.
 
-At build time it compiles the PyTorch functions of every registered figure, writes what a page needs
-under `_static/bnviz/`, and adds scripts only to pages that hold a figure.
+Three lines in a conf.py put figures, the book's or one's own, into any Sphinx project:
+
+    extensions = ["myst_nb", "bnviz.site.figures"]
 
 In a Markdown page the directive `{explorer} NAME` shows a figure; in a notebook `bnviz.show(NAME)`
 leaves the same HTML behind. Figures of a chapter are numbered, and `{fig}` refers to one by name.
+
+The PyTorch functions of the figures that the pages show are compiled, all that a page needs lies
+under `_static/bnviz/`, and scripts are added only to pages that hold a figure. When the source of a
+figure changes, its pages are built again. `bnviz.site.book` adds what only this book needs.
 """
 
 import re
+from html import escape
 from pathlib import Path
 
 from docutils import nodes
@@ -17,13 +23,11 @@ from sphinx.util.docutils import SphinxDirective
 
 from bnviz import explorers
 from bnviz.figure.html import figure_html
+from bnviz.site import shown
 from bnviz.site.app import Book
-from bnviz.site.config import complete_config, mend_pages, social_card
-from bnviz.site.files import imported, write_figures, write_libraries, write_scripts
-from bnviz.site.icons import trim_icons
-from bnviz.site.neighbours import announce, collect_cards
+from bnviz.site.cards import social_card
+from bnviz.site.files import imported, write_figures, write_plotly, write_scripts
 from bnviz.site.numbers import FigureRole, number_figures, refer
-from bnviz.site.where import say_where
 from bnviz.tools import assets
 
 __all__ = ["setup"]
@@ -34,8 +38,13 @@ _FIGURE = re.compile(
 _THUMB = re.compile(r'(<span class="bnviz-thumb" data-figure="([a-z0-9-]+)">)')
 _NOTE = re.compile(r'(<p class="bnviz-note">)[^<]*(</p>)')
 _STILL = (
-    "This drawing moves in a browser with JavaScript, from a web server: open the published book, "
-    "or run <code>make serve</code>."
+    "This drawing moves in a browser with JavaScript, from a web server: open the published page, "
+    "or run <code>{}</code>."
+)
+# Of a notebook's outputs: a plotly figure as it is stored, and never the widget of a kernel.
+_MIME = (
+    ("html", "application/vnd.jupyter.widget-view+json", None),
+    ("html", "application/vnd.plotly.v1+json", 1),
 )
 
 
@@ -59,8 +68,10 @@ class ThumbnailDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0]
-        if name not in explorers.names():
-            raise self.error(f"no figure is called {name!r}; the book has {explorers.names()}")
+        try:
+            explorers.get(name)
+        except ValueError as error:
+            raise self.error(str(error)) from error
         html = f'<span class="bnviz-thumb" data-figure="{name}"></span>'
         return [nodes.raw("", html, format="html")]
 
@@ -70,35 +81,46 @@ def setup(app: Sphinx) -> dict:
     app.add_directive("explorer", ExplorerDirective)
     app.add_directive("thumbnail", ThumbnailDirective)
     app.add_role("fig", FigureRole())
-    app.connect("config-inited", complete_config)
-    app.connect("builder-inited", _write_assets)
+    # what a reader runs who has opened a page as a file
+    app.add_config_value("bnviz_serve", "python -m http.server", "html", [str])
+    app.connect("config-inited", _choose_outputs)
+    app.connect("builder-inited", _write_libraries)
+    shown.connect(app)
     app.connect("env-check-consistency", number_figures)  # chapters have their numbers by then
-    app.connect("env-check-consistency", collect_cards)
-    app.connect("html-page-context", announce)
-    app.connect("html-page-context", say_where)
+    app.connect("env-check-consistency", _write_figures)
     app.connect("html-page-context", _bring_figures_to_life)
-    app.connect("html-page-context", _tidy_scripts, priority=900)
-    app.connect("build-finished", mend_pages)
-    app.connect("build-finished", trim_icons)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    return {"parallel_read_safe": True, "parallel_write_safe": True, "env_version": 1}
 
 
-def _write_assets(app: Book) -> None:
-    """Everything the pages load, below `_static/bnviz/`."""
+def _choose_outputs(app: Sphinx, config) -> None:
+    """Which form of a notebook's output MyST-NB takes, where it reads the notebooks."""
+    if "nb_mime_priority_overrides" in config:
+        config.nb_mime_priority_overrides = [*config.nb_mime_priority_overrides, *_MIME]
+
+
+def _home(app: Book) -> Path:
+    return Path(app.outdir) / "_static" / "bnviz"
+
+
+def _write_libraries(app: Book) -> None:
+    """What all pages with figures load, below `_static/bnviz/`."""
+    app.bnviz_numbers, app.bnviz_figures, app.bnviz_urls = {}, {}, {}
     if app.builder.format != "html":
         return
-    home = Path(app.outdir) / "_static" / "bnviz"
-    modules = assets.node_modules()
-    app.bnviz_urls = urls = write_libraries(home, modules)
-    app.bnviz_page = write_scripts(home)
-    app.bnviz_figures = write_figures(home / "figures", map(explorers.get, explorers.names()), urls)
+    app.bnviz_urls = write_plotly(_home(app), assets.node_modules())
+    app.bnviz_page = write_scripts(_home(app))
+
+
+def _write_figures(app: Book, env) -> None:
+    """Modules, descriptions and posters of the figures that some page shows."""
+    if app.builder.format != "html":
+        return
+    figures = map(explorers.get, shown.figures(env))
+    app.bnviz_figures = write_figures(_home(app) / "figures", figures, app.bnviz_urls)
 
 
 def _bring_figures_to_life(app: Book, pagename, templatename, context, doctree) -> None:
     """Point each figure of a page to its description and posters; add the scripts."""
-    app.add_css_file(f"{app.bnviz_page}/reading.css")
-    app.add_js_file(f"{app.bnviz_page}/paper.js", type="module")
-    app.add_js_file(f"{app.bnviz_page}/buttons.js", loading_method="defer")
     body = context["body"] = refer(app, pagename, context.get("body", ""))
     if not _FIGURE.search(body) and "bnviz-stored" not in body:
         return
@@ -123,7 +145,8 @@ def _bring_figures_to_life(app: Book, pagename, templatename, context, doctree) 
     body = _THUMB.sub(lambda m: f"{m[1]}{_posters(app, address, m[2])}", body)
     for name in list(seen)[:1]:
         social_card(app, context, app.bnviz_figures[name]["picture"], explorers.get(name).title)
-    body = _NOTE.sub(rf"\1{_STILL}\2", body)
+    still = _STILL.format(escape(app.config.bnviz_serve))
+    body = _NOTE.sub(lambda m: f"{m[1]}{still}{m[2]}", body)
     plotly = address(f"_static/bnviz/figures/{app.bnviz_urls['plotly']}", 1)
     context["body"] = body.replace(
         '<div class="bnviz-stored"', f'<div class="bnviz-stored" data-plotly="{plotly}"'
@@ -149,14 +172,3 @@ def _posters(app: Book, address, name: str) -> str:
         # one that is not shown is not loaded; paper shows the light one, which must be there
         for mode, loading in (("light", ""), ("dark", 'loading="lazy" '))
     )
-
-
-def _tidy_scripts(app, pagename, templatename, context, doctree) -> None:
-    """Each script once, and none of Thebe's: its library would come from another host."""
-    kept = {}
-    for script in context.get("script_files", []):
-        attributes = getattr(script, "attributes", {})
-        text = f"{getattr(script, 'filename', script)} {sorted(attributes.items())}"
-        if "thebe" not in text.lower():
-            kept.setdefault(text, script)
-    context["script_files"] = list(kept.values())

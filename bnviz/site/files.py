@@ -17,7 +17,14 @@ from bnviz.poster.draw import picture, poster
 from bnviz.site.listing import listing
 from bnviz.site.spec import checked
 
-__all__ = ["imported", "write_figures", "write_libraries", "write_modules", "write_scripts"]
+__all__ = [
+    "imported",
+    "write_figures",
+    "write_mathjax",
+    "write_modules",
+    "write_plotly",
+    "write_scripts",
+]
 
 _PAGE = Path(__file__).parent.parent / "page"
 _IMPORT = re.compile(r'^import .*from "\./([\w.]+)";', re.MULTILINE)
@@ -26,18 +33,23 @@ _MATHJAX = ("startup.js", "core.js", "input/tex.js", "input/tex", "output/chtml.
 _MATHJAX += ("output/chtml/fonts", "a11y/assistive-mml.js")
 
 
-def write_libraries(home: Path, modules: Path) -> dict[str, str]:
-    """Copy plotly.js and MathJax; addresses relative to `_static/bnviz/`."""
+def write_plotly(home: Path, modules: Path) -> dict[str, str]:
+    """Copy plotly.js; its address relative to a folder of `home`, which is `_static/bnviz/`."""
     plotly = modules / "plotly.js-cartesian-dist-min"
     name = f"plotly-{_version(plotly)}.min.js"
     _write(home / name, (plotly / "plotly-cartesian.min.js").read_bytes)
+    return {"plotly": f"../{name}"}
+
+
+def write_mathjax(outdir: str | Path, modules: Path) -> None:
+    """Copy the parts of MathJax that a page loads."""
+    home = Path(outdir) / "_static" / "bnviz" / "mathjax"
     for part in _MATHJAX:
-        source, wanted = modules / "mathjax" / "es5" / part, home / "mathjax" / part
+        source, wanted = modules / "mathjax" / "es5" / part, home / part
         if source.is_dir():
             shutil.copytree(source, wanted, dirs_exist_ok=True)
         else:
             _write(wanted, source.read_bytes)
-    return {"plotly": f"../{name}"}
 
 
 def write_scripts(home: Path) -> str:

@@ -13,11 +13,9 @@ from bnviz.figure.explorer import Explorer, Simulation
 
 __all__ = ["listing"]
 
-_ROOT = Path(__file__).parent.parent.parent
-
 
 def listing(explorer: Explorer) -> tuple[str, str]:
-    """Path of the module that holds a figure's functions, and its text as HTML."""
+    """Path of the module that holds a figure's functions, from its package on; its text as HTML."""
     function = explorer.step if isinstance(explorer, Simulation) else explorer.compute
     while isinstance(function, functools.partial):
         function = function.func
@@ -25,6 +23,7 @@ def listing(explorer: Explorer) -> tuple[str, str]:
     file = inspect.getsourcefile(module)
     if file is None:
         raise ValueError(f"{explorer.name}: the functions of {module.__name__} stand in no file")
-    path = Path(file).relative_to(_ROOT).as_posix()
+    above = Path(file).parents[module.__name__.count(".") + (Path(file).name == "__init__.py")]
+    path = Path(file).relative_to(above).as_posix()
     html = highlight(inspect.getsource(module), PythonLexer(), HtmlFormatter(cssclass="highlight"))
     return path, html

@@ -8,16 +8,20 @@ from docutils import nodes
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxRole
 
+from bnviz import explorers
+from bnviz.site import shown
 from bnviz.site.app import Book
 
 __all__ = ["FigureRole", "number_figures", "refer"]
 
-_SHOWN = re.compile(r'<figure class="bnviz" data-explorer="([a-z0-9-]+)"')
 _REFERENCE = re.compile(r'<a class="bnviz-fig" data-figure="([a-z0-9-]+)"></a>')
 
 
 class FigureRole(SphinxRole):
-    """`{fig}` with the name of a figure: a link that says its number, such as Figure 2.1."""
+    """`{fig}` with the name of a figure: a link that says its number, such as Figure 2.1.
+
+    Where no chapter has a number, it says the figure's title.
+    """
 
     def run(self) -> tuple[list[nodes.Node], list]:
         html = f'<a class="bnviz-fig" data-figure="{escape(self.text)}"></a>'
@@ -32,9 +36,7 @@ def number_figures(app: Book, env) -> None:
     """
     app.bnviz_numbers, counts = {}, {}
     for page, chapter in _pages(env, env.config.root_doc, None):
-        doctree = env.get_doctree(page)
-        text = "".join(node.astext() for node in doctree.findall(nodes.raw))
-        for name in dict.fromkeys(_SHOWN.findall(text)) if chapter else ():
+        for name in shown.on_page(env, page) if chapter else ():
             counts[chapter] = counts.get(chapter, 0) + 1
             app.bnviz_numbers[page, name] = f"{chapter}.{counts[chapter]}"
 
@@ -51,10 +53,21 @@ def refer(app: Book, page: str, body: str) -> str:
     """Fill in the references to figures."""
 
     def link(match: re.Match) -> str:
-        for (home, name), number in app.bnviz_numbers.items():
-            if name == match[1]:
-                address = app.builder.get_relative_uri(page, home) if home != page else ""
-                return f'<a class="bnviz-fig" href="{address}#{name}">Figure {number}</a>'
-        raise ExtensionError(f"{page}: no chapter shows a figure called {match[1]!r}")
+        name = match[1]
+        home, text = _place(app, name)
+        if not home:
+            raise ExtensionError(f"{page}: no page shows a figure called {name!r}")
+        address = app.builder.get_relative_uri(page, home) if home != page else ""
+        return f'<a class="bnviz-fig" href="{address}#{name}">{text}</a>'
 
     return _REFERENCE.sub(link, body)
+
+
+def _place(app: Book, name: str) -> tuple[str, str]:
+    """The page that shows a figure, and what a link to it says; ("", "") if none does."""
+    for (home, figure), number in app.bnviz_numbers.items():
+        if figure == name:
+            return home, f"Figure {number}"
+    pages = (p for p in sorted(app.env.found_docs) if name in shown.on_page(app.env, p))
+    home = next(pages, "")
+    return home, escape(explorers.get(name).title) if home else ""

@@ -23,9 +23,13 @@ _PLAIN = " =':/;,.()-+*!?@[]{}|_~$"
 
 
 class PlotlyRenderer:
-    """Entry point `myst_nb.mime_renderers`; plotly's JSON comes before every other form."""
+    """Entry point `myst_nb.mime_renderers`.
 
-    mime_priority_overrides = (("html", _MIME, 1),)
+    MyST-NB asks it in every project of an environment that has `bnviz`. It is given such an output
+    only where the extension `bnviz.site.figures` says that plotly's JSON comes first.
+    """
+
+    mime_priority_overrides = ()
 
     @staticmethod
     def handle_mime(renderer, data, inline: bool) -> list[nodes.Element] | None:

@@ -13,6 +13,6 @@ if "google.colab" in sys.modules:
     found = re.search(r"github\.com/([^/]+/[^/]+)/blob/([^/]+)/", opened)
     if not found:
         raise RuntimeError("open this notebook from its page in the book")
-    source = "git+https://github.com/{}@{}".format(*found.groups())
+    source = "bnviz[book] @ git+https://github.com/{}@{}".format(*found.groups())
     pip = [sys.executable, "-m", "pip", "install", "--quiet", source]
     subprocess.run(pip, check=True)
