@@ -305,14 +305,45 @@ def test_dropout_in_front(name):
     assert "Dropout in front of BN" in found.kinds, str(found)
 
 
-def test_padding_in_the_statistics():
-    for name in ("sequences, relu", "sequences, tanh"):
-        net, shape = healthy(name)
-        padded = [(x.clone(), y) for x, y in data(shape, 8, seed=2)]
-        for x, _ in padded:
-            x[::2, :, 6:] = 0
-        found = bnviz.examine(net, padded, quiet=True)
-        assert "padding in the statistics" in found.kinds, str(found)
+class Positions(nn.Module):
+    """The same layers at each position of a sequence, which is (n, length, channels) or words."""
+
+    def __init__(self, embed: bool):
+        super().__init__()
+        self.embed = nn.Embedding(20, 5) if embed else None
+        self.first, self.bn = nn.Linear(5, 16, bias=False), nn.BatchNorm1d(16)
+        self.act, self.head = nn.ReLU(), nn.Linear(16, CLASSES)
+
+    def forward(self, x):
+        x = x if self.embed is None else self.embed(x)
+        return self.head(self.act(self.bn(self.first(x).transpose(1, 2))).mean(2))
+
+
+def padded(name, seed):
+    """A network, and batches of sequences, half of them padded from the middle on."""
+    if name in ("embedded", "positions"):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            net = Positions(name == "embedded")
+        rng = torch.Generator().manual_seed(seed)
+        words = [torch.randint(1, 20, (32, 12), generator=rng) for _ in range(8)]
+        values = [torch.randn(32, 12, 5, generator=rng) for _ in range(8)]
+        batches = words if name == "embedded" else values
+        for x in batches:
+            x[::2, 6:] = 0
+        return net, batches
+    net, shape = healthy(name)
+    batches = [x.clone() for x, _ in data(shape, 8, seed=seed)]
+    for x in batches:
+        x[::2, :, 6:] = 0
+    return net, batches
+
+
+@pytest.mark.parametrize("name", ["sequences, relu", "sequences, tanh", "embedded", "positions"])
+def test_padding_in_the_statistics(name):
+    net, batches = padded(name, 2)
+    found = bnviz.examine(net, batches, quiet=True)
+    assert "padding in the statistics" in found.kinds, str(found)
 
 
 @pytest.mark.parametrize("name", USUAL)
@@ -353,17 +384,25 @@ def test_one_layer_for_several_distributions(act):
     )
 
 
+SHARDED = ("relu", "cnn", "sequences, relu")
+
+
 def _process(rank, file, out):
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{file}", rank=rank, world_size=2
     )
-    torch.manual_seed(0)
-    net = nn.Sequential(nn.Linear(12, 8, bias=False), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 4))
-    batches = data((12,), 60, seed=rank)
-    with torch.no_grad():
-        for x, _ in batches:
-            net(x + 3 * rank)
-    out[rank] = bnviz.examine(net, [x + 3 * rank for x, _ in batches[:4]], quiet=True).kinds
+    found = []
+    for name in SHARDED:
+        net, shape = healthy(name)
+        for layer in net.modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                layer.reset_running_stats()
+        batches = [x + 3 * rank for x, _ in data(shape, 60, seed=rank)]
+        with torch.no_grad():
+            for x in batches:
+                net.train()(x)
+        found.append(bnviz.examine(net, batches[:4], quiet=True).kinds)
+    out[rank] = found
     torch.distributed.destroy_process_group()
 
 
@@ -371,7 +410,10 @@ def test_statistics_that_differ_between_processes(tmp_path):
     with torch.multiprocessing.Manager() as manager:
         out = manager.dict()
         torch.multiprocessing.spawn(_process, (str(tmp_path / "meet"), out), nprocs=2)
-        assert list(out.values()) == [["statistics that differ between copies"]] * 2
+        assert len(out) == 2
+        for found in out.values():
+            for name, kinds in zip(SHARDED, found, strict=True):
+                assert "statistics that differ between copies" in kinds, name
 
 
 # --- the patient ---------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from bnviz.bench.report import line
 from bnviz.bench.results import save
 from bnviz.bench.steps import growth_rows, step_rows
 from bnviz.bench.visit import visit_rows
+from bnviz.bench.watching import watch_rows
 
 LONG = ("book", "tests")  # minutes; measured when they are named
 GROUPS = {
@@ -20,6 +21,7 @@ GROUPS = {
     "visit": visit_rows,
     "jupyter": jupyter_rows,
     "recording": recorder_rows,
+    "watching": watch_rows,
     "numpy": numpy_rows,
     "growth": growth_rows,
     "memory": memory_rows,

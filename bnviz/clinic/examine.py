@@ -7,18 +7,19 @@ import torch
 from torch import nn
 
 from bnviz.clinic import logs
+from bnviz.clinic.batches import BATCH_CHECKS
 from bnviz.clinic.finding import Findings
 from bnviz.clinic.measured import measure
 from bnviz.clinic.neighbours import NEIGHBOURS
 from bnviz.clinic.patient import as_it_was, batches_of
-from bnviz.clinic.statistics import STATISTICS
+from bnviz.clinic.running import RUNNING_CHECKS
 from bnviz.clinic.units import UNITS
 from bnviz.watching.layers import unwrapped
 from bnviz.watching.log import Log
 
 __all__ = ["examine"]
 
-_CHECKS = (*STATISTICS, *NEIGHBOURS, *UNITS)
+_CHECKS = (*RUNNING_CHECKS, *BATCH_CHECKS, *NEIGHBOURS, *UNITS)
 
 
 def examine(

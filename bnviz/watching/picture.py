@@ -18,8 +18,8 @@ __all__ = ["LAYERS_SHOWN", "picture", "spread"]
 
 LAYERS_SHOWN = 6  # unless told which; more would be too small to read
 _COLUMNS, _BANDS = 200, 64  # of a heatmap, at most
-_STRIP, _CURVES, _BETWEEN = 84, 140, 38  # pixels of a row, and above it
-_TOP, _BOTTOM = 6, 46
+_STRIP, _CURVES, _BETWEEN = 84, 140, 42  # pixels of a row, and above it
+_TOP, _BOTTOM, _LEFT = 6, 46, 62
 _FRACTIONS = (0.15, 0.5, 0.85)
 _LOWEST = 1e-12  # where a zero is drawn on a logarithmic axis
 
@@ -58,12 +58,12 @@ class _Sheet:
         self.data.append({"xaxis": f"x{axes}", "yaxis": f"y{axes}"} | trace)
 
     def caption(self, axes: str, text: str) -> None:
-        """A line above a pair of axes."""
+        """Two lines above a pair of axes, from the left edge of the sheet on."""
         self.notes.append(
             {
-                "text": text, "x": 0, "xref": f"x{axes} domain", "xanchor": "left", "y": 1,
-                "yref": f"y{axes} domain", "yanchor": "bottom", "showarrow": False,
-                "font": {"size": 12},
+                "text": text, "x": 0, "xref": "paper", "xanchor": "left", "xshift": 4 - _LEFT,
+                "y": 1, "yref": f"y{axes} domain", "yanchor": "bottom", "showarrow": False,
+                "font": {"size": 12}, "align": "left",
             }
         )  # fmt: skip
 
@@ -103,7 +103,7 @@ def picture(
         _lines(sheet, log, title, curves, "training step" if k == len(panels) - 1 else "")
     layout = {
         "template": theme.template("light"), "height": sheet.height, "showlegend": False,
-        "margin": {"l": 62, "r": 14, "t": 0, "b": _BOTTOM}, "annotations": sheet.notes,
+        "margin": {"l": _LEFT, "r": 14, "t": 0, "b": _BOTTOM}, "annotations": sheet.notes,
         "hovermode": "closest", "dragmode": False, "meta": {"alt": _in_words(log, shown)},
     }  # fmt: skip
     return {"data": sheet.data, "layout": layout | sheet.layout}
@@ -176,13 +176,13 @@ def _bands(layer: LayerLog, records: list[int]) -> tuple[list[Floats], Floats]:
 
 
 def _caption(name: str, layer: LayerLog) -> str:
-    """A line of numbers above a strip, of the newest record."""
+    """Two lines above a strip, short enough for a phone: the layer, and its newest record."""
     last = {column: values[-1] for column, values in layer.columns.items()}
-    said = [f"<b>{name or 'the model'}</b> {layer.kind}, {layer.side}"]
+    head = f"<b>{name or 'the model'}</b> {layer.kind}, {layer.side}"
     if not last["calls"] > 0:
-        return f"{said[0]}: did not run in this step"
-    said.append(f"mean {last['mean']:.3g}, std {last['std']:.3g}")
-    for column, word in (("flat", "flat"), ("dead", "units dead")):
+        return f"{head}<br>did not run in this step"
+    said = [f"mean {last['mean']:.3g}, std {last['std']:.3g}"]
+    for column, word in (("flat", "flat"), ("dead", "dead")):
         if not math.isnan(last[column]):
             said.append(f"{last[column]:.0%} {word}")
     if last["frozen"] == 1:
@@ -191,7 +191,7 @@ def _caption(name: str, layer: LayerLog) -> str:
         said.append(f"{last['outside']:.1%} outside")
     if last["not_finite"] > 0:
         said.append(f"{last['not_finite']:.1%} not finite")
-    return " · ".join(said)
+    return f"{head}<br>{' · '.join(said)}"
 
 
 # The curves
@@ -211,16 +211,19 @@ def _panels(log: Log, shown: dict[str, LayerLog]) -> list[tuple[str, Curves]]:
     ratios = {n: (_ratios(log.weights[n], len(log)), colour) for n, colour in weights.items()}
     gaps = of("mean_gap")
     return [
-        ("share of values where the activation is flat (dotted: dead units)", flat | dead),
         (
-            "gradient at the layer, root mean square; from the first, blue, to the last, orange",
+            "share of values where the activation is flat<br>dotted: share of units that are dead",
+            flat | dead,
+        ),
+        (
+            "gradient at the layer, root mean square<br>from the first, blue, to the last, orange",
             of("gradient"),
         ),
         (
-            "update / weights, root mean squares, of each weight matrix",
+            "update / weights of each matrix<br>root mean squares; dashed: a thousandth",
             {n: c for n, c in ratios.items() if _any(c[0])},
         ),
-        ("BN: batch mean off the running one, in its standard deviations", gaps),
+        ("BN: batch mean off the running one<br>in its standard deviations", gaps),
     ]
 
 
