@@ -29,7 +29,7 @@ RULE = {
     "jupyter": {"figure", "explorers", "watching"},
     "tools": set(),
     "site": {"figure", "explorers", "experiments", "compile", "poster", "tools"},
-    "bench": {"maths", "figure", "explorers", "compile", "jupyter", "site", "tools"},
+    "bench": {"maths", "figure", "explorers", "compile", "jupyter", "site", "tools", "watching"},
 }
 PLOTTING = {"plotly", "matplotlib"}
 HOSTS = {"ipywidgets", "anywidget", "IPython", "sphinx", "docutils"}

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-import bnviz
 from bnviz.bench.rows import Row, in_ms, in_turns, seconds
+from bnviz.watching.watch import Watch
 
 __all__ = ["watch_rows"]
 
@@ -52,7 +52,7 @@ class _Loop:
             after(step)
 
     def watched(self) -> None:
-        with bnviz.watch(self.net, every=EVERY, live=False):
+        with Watch(self.net, EVERY):
             self.train()
 
     def with_tensorboard(self) -> None:

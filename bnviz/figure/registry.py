@@ -36,8 +36,8 @@ def others() -> dict[str, EntryPoint]:
 def homes(name: str) -> set[str]:
     """The modules in which a figure of that name may be declared, whether they exist or not.
 
-    >>> homes("scale-shift")
-    {'bnviz.explorers.scale_shift'}
+    >>> homes("my-figure")
+    {'bnviz.explorers.my_figure'}
     """
     point = others().get(name)
     return {f"bnviz.explorers.{name.replace('-', '_')}"} | ({point.module} if point else set())
