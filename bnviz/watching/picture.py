@@ -18,7 +18,8 @@ __all__ = ["LAYERS_SHOWN", "picture", "spread"]
 
 LAYERS_SHOWN = 6  # unless told which; more would be too small to read
 _COLUMNS, _BANDS = 200, 64  # of a heatmap, at most
-_STRIP, _CURVES, _BETWEEN = 84, 140, 42  # pixels of a row, and above it
+_STRIP, _CURVES = 84, 140  # pixels of a row
+_ABOVE, _TICKS = 46, 18  # pixels of its caption, and of the numbers below the row before
 _TOP, _BOTTOM, _LEFT = 6, 46, 62
 _FRACTIONS = (0.15, 0.5, 0.85)
 _LOWEST = 1e-12  # where a zero is drawn on a logarithmic axis
@@ -38,9 +39,9 @@ class _Sheet:
     _at: int = _TOP  # pixels from the top
     _axes: int = 0
 
-    def row(self, pixels: int) -> tuple[float, float]:
+    def row(self, pixels: int, above: int = _ABOVE) -> tuple[float, float]:
         """The next row; its domain."""
-        top = self._at + _BETWEEN
+        top = self._at + above
         self._at = top + pixels
         whole = self.height - _BOTTOM
         return max(0.0, 1 - self._at / whole), 1 - top / whole
@@ -62,7 +63,7 @@ class _Sheet:
         self.notes.append(
             {
                 "text": text, "x": 0, "xref": "paper", "xanchor": "left", "xshift": 4 - _LEFT,
-                "y": 1, "yref": f"y{axes} domain", "yanchor": "bottom", "showarrow": False,
+                "y": 1, "yshift": 5, "yref": f"y{axes} domain", "yanchor": "bottom", "showarrow": False,
                 "font": {"size": 12}, "align": "left",
             }
         )  # fmt: skip
@@ -94,7 +95,7 @@ def picture(
     names = spread(list(log.layers)) if layers is None else [*layers]
     shown = {name: log[name] for name in names}
     panels = [(title, curves) for title, curves in _panels(log, shown) if curves]
-    pixels = len(shown) * (_STRIP + _BETWEEN) + len(panels) * (_CURVES + _BETWEEN)
+    pixels = len(shown) * (_STRIP + _ABOVE) + len(panels) * (_CURVES + _ABOVE + _TICKS)
     sheet = _Sheet(height=pixels + _TOP + _BOTTOM)
     for k, (name, layer) in enumerate(shown.items()):
         last = k == len(shown) - 1  # has the numbers for all
@@ -249,7 +250,7 @@ def _lines(sheet: _Sheet, log: Log, title: str, curves: Curves, below: str) -> N
     if share:
         y = {"range": [-0.03, 1.03], "tickformat": ".0%", "nticks": 4}
     x = {"range": _extent(log), "title": {"text": below}}
-    axes = sheet.axes((0, 1), sheet.row(_CURVES), x, y)
+    axes = sheet.axes((0, 1), sheet.row(_CURVES, _ABOVE + _TICKS), x, y)
     sheet.caption(axes, title)
     records = _columns(len(log))
     steps = _floats([log.steps[k] for k in records])
