@@ -1,0 +1,168 @@
+"""The page of symptoms: its code runs and tells, its messages are PyTorch's, its links lead on."""
+
+import json
+import re
+
+import pytest
+from sphinx.search.en import SearchEnglish
+
+from bnviz import explorers
+from bnviz.site import symptoms
+from tests.pages import BOOK
+from tests.reader import reading
+from tests.symptoms import names, run, said_by
+
+KINDS = symptoms.read(BOOK)
+ENTRIES = {entry.id: entry for kind in KINDS for entry in kind.entries}
+RUN = {name: e for name, e in ENTRIES.items() if not e.framework}
+CHECKED = [name for name, e in RUN.items() if e.check]
+CURED = [name for name in CHECKED if RUN[name].code and RUN[name].cures]
+MESSAGES = [(n, m.says, m.by) for n, e in ENTRIES.items() for m in e.messages if m.by]
+PAGE = BOOK.parent / "_build" / "html" / "book" / "troubleshooting.html"
+CLINIC = BOOK.parent / "bnviz" / "clinic"
+
+
+def test_there_are_enough():
+    assert len(ENTRIES) == sum(len(kind.entries) for kind in KINDS) >= 60
+
+
+@pytest.mark.parametrize(("name", "says", "by"), MESSAGES)
+def test_pytorch_says_so(name, says, by):
+    said = " ".join(said_by(by).split())
+    assert " ".join(says.split()) in said
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_a_check_tells_the_fault_from_what_is_harmless(name):
+    entry = RUN[name]
+    assert run(entry.check, names(entry.given))
+    assert not run(entry.check, names(entry.fine))
+
+
+@pytest.mark.parametrize("name", CURED)
+def test_the_remedy_cures(name):
+    entry = RUN[name]
+    assert not run(entry.check, names(entry.given, entry.code, entry.after))
+
+
+@pytest.mark.parametrize("name", [n for n, e in RUN.items() if e.code and n not in CURED])
+def test_the_remedy_runs(name):
+    names(RUN[name].given, RUN[name].code)
+
+
+def test_code_for_another_framework_is_python_too():
+    for entry in ENTRIES.values():
+        compile(entry.check, entry.id, "exec")
+        compile(entry.code, entry.id, "exec")
+
+
+def test_most_entries_bring_a_check():
+    """What does not follow from the reader's own network has none: a number, no matter of taste."""
+    assert len(CHECKED) > 0.6 * len(ENTRIES)
+
+
+def test_figures_and_findings_exist():
+    text = "".join(path.read_text() for path in CLINIC.glob("*.py"))
+    for entry in ENTRIES.values():
+        assert not set(entry.figures) - set(explorers.names()), entry.id
+        assert all(f'"{kind}"' in text for kind in entry.findings), entry.id
+
+
+def test_findings_are_named_by_some_entry():
+    """Each kind that `examine` reports of a model has its entry, whose fault it then finds."""
+    named = {kind for entry in ENTRIES.values() for kind in entry.findings}
+    text = "".join((CLINIC / f"{n}.py").read_text() for n in ("statistics", "neighbours", "units"))
+    reported = set(re.findall(r'"([^"\n]+)", "(?:serious|look|note)"', text))
+    assert len(reported) > 15
+    assert not reported - named
+
+
+def test_lines_of_code_fit_a_phone():
+    for entry in ENTRIES.values():
+        lines = (entry.check + "\n" + entry.code).splitlines()
+        assert not [line for line in lines if len(line) > 80], entry.id
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"cause": None}, "x has no .*cause"),
+        ({"verdict": 1}, "x has .*verdict.*known are"),
+        ({"see": ["steps#nowhere"]}, "no 'steps#nowhere'.*why"),
+        ({"see": ["nowhere"]}, "no 'nowhere'.*steps"),
+        ({"id": "Not a slug"}, "write 'not-a-slug'"),
+        ({"messages": [{"says": "no"}]}, "`by` or `from`"),
+        ({"id": "y"}, "stands twice"),
+    ],
+)
+def test_an_entry_that_cannot_stand_is_refused_by_name(tmp_path, change, complaint):
+    row = {"id": "x", "title": "T", "cause": "C", "remedy": "R", "see": ["steps#why"]}
+    changed = {key: value for key, value in (row | change).items() if value is not None}
+    (tmp_path / "troubles").mkdir()
+    (tmp_path / "steps.md").write_text("# Steps\n\n## Why\n")
+    rows = json.dumps([row | {"id": "y"}, changed])
+    text = f"kind: K\nabout: A\nentries: {rows}\n"
+    (tmp_path / "troubles" / "k.yml").write_text(text)
+    with pytest.raises(ValueError, match=complaint):
+        symptoms.read(tmp_path)
+
+
+# --- the built page ------------------------------------------------------------------------------
+
+
+def test_every_entry_has_its_heading_and_links_that_lead_on():
+    page = PAGE.read_text()
+    for entry in ENTRIES.values():
+        assert f'id="{entry.id}"' in page, entry.id
+        for address, _ in entry.see:
+            file, _, section = address.partition("#")
+            assert f'href="{address}"' in page, address
+            target = (PAGE.parent / file).read_text()
+            assert f'id="{section}"' in target if section else target, address
+
+
+def test_the_search_index_leads_from_each_message_to_the_page():
+    text = (PAGE.parent.parent / "searchindex.js").read_text()
+    index = json.loads(text.removeprefix("Search.setIndex(").removesuffix(")"))
+    here = index["docnames"].index("book/troubleshooting")
+    language = SearchEnglish({})
+    for entry in ENTRIES.values():
+        for literal in (*(m.says for m in entry.messages), *entry.words):
+            for word in language.split(literal.lower()):
+                stem = language.stem(word)
+                if word.isdigit() or word in language.stopwords:
+                    continue
+                found = index["terms"].get(stem, index["terms"].get(word, []))
+                assert here in (found if isinstance(found, list) else [found]), (entry.id, word)
+
+
+@pytest.mark.page("troubleshooting.html")
+def test_the_field_leaves_what_holds_all_words(reader):
+    reader.spent = True
+    page, shown = reader.page, "section.bnviz-trouble:visible"
+    assert page.locator(shown).count() == len(ENTRIES)
+    field = page.get_by_label("Only symptoms with these words")
+    field.fill("Expected more than 1 VALUE per channel")
+    assert 1 <= page.locator(shown).count() < 6
+    assert page.locator("#batch-of-one").is_visible()
+    said = page.locator(".bnviz-filter [role=status]").inner_text()
+    assert said == f"{page.locator(shown).count()} of {len(ENTRIES)} symptoms"
+    page.evaluate("location.hash = '#running-nan'")
+    page.locator("#running-nan").wait_for(state="visible")
+    assert field.input_value() == ""
+    field.fill("words that stand in no entry")
+    assert page.locator(shown).count() == 0
+    assert page.locator("section.bnviz-troubles:visible").count() == 0
+
+
+@pytest.mark.parametrize(
+    "words", ["Expected more than 1 value per channel", "running_mean should contain elements"]
+)
+def test_the_search_of_the_site_finds_the_page(browser, book_url, words):
+    with reading(browser, book_url) as reader:
+        reader.open(f"search.html?q={words.replace(' ', '+')}")
+        found = reader.page.locator("#search-results li a")
+        found.first.wait_for()
+        assert "Troubleshooting" in " ".join(found.all_inner_texts())
+
+
