@@ -76,12 +76,12 @@ def run(code: str, space: dict):
 
 
 def said_by(code: str) -> str:
-    """The error that code raises, or else its warnings, as Python prints them."""
-    space = names()
+    """What code raises and warns of, as Python prints it."""
+    space, said = names(), []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             run(code, space)
         except Exception as error:
-            return f"{type(error).__name__}: {error}"
-    return "\n".join(f"{w.category.__name__}: {w.message}" for w in caught)
+            said.append(f"{type(error).__name__}: {error}")
+    return "\n".join(said + [f"{w.category.__name__}: {w.message}" for w in caught])
