@@ -4,8 +4,11 @@ import json
 import re
 
 import pytest
+import torch
 from sphinx.search.en import SearchEnglish
+from torch import nn
 
+import bnviz
 from bnviz import explorers
 from bnviz.site import symptoms
 from tests.pages import BOOK
@@ -75,6 +78,32 @@ def test_findings_are_named_by_some_entry():
     reported = set(re.findall(r'"([^"\n]+)", "(?:serious|look|note)"', text))
     assert len(reported) > 15
     assert not reported - named
+
+
+# Their fault is in a layer alone, in other data, or too small for these pictures of 8 x 8.
+UNSEEN = {
+    "momentum-conventions", "short-last-batch", "sorted-test-data", "padding", "eps-above-variance",
+    "constant-feature", "loaded-without-buffers", "batch-per-device", "other-camera",
+    "gan-real-fake", "gamma-zero",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [n for n, e in RUN.items() if e.findings and n not in UNSEEN])
+def test_examine_calls_the_fault_by_the_name_that_the_entry_gives(name):
+    space = names(RUN[name].given)
+    parts = (space[key] for key in ("model", "loader"))
+    found = bnviz.examine(*parts, optimizer=space["optimizer"], quiet=True)
+    assert set(RUN[name].findings) & set(found.kinds)
+
+
+def test_a_mean_in_bfloat16_stops_on_its_way():
+    """The number that the page gives; in single precision it arrives."""
+    torch.manual_seed(0)
+    for kind, low, high in ((torch.bfloat16, 0.75, 0.88), (torch.float32, 0.98, 1.02)):
+        layer = nn.BatchNorm1d(1, momentum=0.01).to(kind)
+        for _ in range(2000):
+            layer(1 + torch.randn(64, 1).to(kind))
+        assert low < layer.running_mean.item() < high
 
 
 def test_lines_of_code_fit_a_phone():
@@ -164,5 +193,3 @@ def test_the_search_of_the_site_finds_the_page(browser, book_url, words):
         found = reader.page.locator("#search-results li a")
         found.first.wait_for()
         assert "Troubleshooting" in " ".join(found.all_inner_texts())
-
-

@@ -6,6 +6,7 @@ links find it. What frameworks print stands there literally, as text that is sea
 
 from html import escape
 from pathlib import Path
+from typing import cast
 
 from docutils import nodes
 from docutils.statemachine import StringList
@@ -32,18 +33,31 @@ class TroublesDirective(SphinxDirective):
             kinds = symptoms.read(book)
         except ValueError as error:
             raise self.error(str(error)) from error
-        root = nodes.section()
+        document = self.state.document
+        before = set(map(id, document.findall(nodes.section)))
         lines = [line for kind in kinds for line in _kind(kind)]
-        self.state.nested_parse(StringList(lines, "troubles"), 0, root, match_titles=True)
-        sections = [s for s in root.children if isinstance(s, nodes.section)]
-        for kind, section in zip(kinds, sections, strict=True):
-            section["classes"].append("bnviz-troubles")
-            own = [s for s in section.children if isinstance(s, nodes.section)]
-            for entry, part in zip(kind.entries, own, strict=True):
-                part["classes"].append("bnviz-trouble")
-                part["ids"].insert(0, entry.id)  # titles are long, and may be reworded
-                self.state.document.ids[entry.id] = part
-        return [nodes.raw("", _FILTER, format="html"), *root.children]
+        # MyST hangs what it finds below the page's title, and not into this node
+        self.state.nested_parse(
+            StringList(lines, "troubles"), 0, nodes.section(), match_titles=True
+        )
+        sections = [s for s in document.findall(nodes.section) if id(s) not in before]
+        if sections:
+            place = cast(nodes.Element, sections[0].parent)
+            place.insert(place.index(sections[0]), nodes.raw("", _FILTER, format="html"))
+        _name(sections, kinds, document)
+        return []
+
+
+def _name(sections: list[nodes.section], kinds: list[Kind], document: nodes.document) -> None:
+    """Give each entry's section its own short id: titles are long, and may be reworded."""
+    waiting = iter(sections)
+    for kind in kinds:
+        next(waiting)["classes"].append("bnviz-troubles")
+        for entry in kind.entries:
+            section = next(waiting)
+            section["classes"].append("bnviz-trouble")
+            section["ids"].insert(0, entry.id)
+            document.ids[entry.id] = section
 
 
 def _kind(kind: Kind) -> list[str]:
