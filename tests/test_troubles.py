@@ -22,6 +22,7 @@ CHECKED = [name for name, e in RUN.items() if e.check]
 CURED = [name for name in CHECKED if RUN[name].code and RUN[name].cures]
 MESSAGES = [(n, m.says, m.by) for n, e in ENTRIES.items() for m in e.messages if m.by]
 PAGE = BOOK.parent / "_build" / "html" / "book" / "troubleshooting.html"
+TEXT = (BOOK / "troubleshooting.md").read_text()
 CLINIC = BOOK.parent / "bnviz" / "clinic"
 
 
@@ -106,6 +107,15 @@ def test_a_mean_in_bfloat16_stops_on_its_way():
         assert low < layer.running_mean.item() < high
 
 
+def test_the_row_of_pytorch_is_what_pytorch_does():
+    layer, (version,) = nn.BatchNorm2d(1), re.findall(r"PyTorch ([\d.]+), word for word", TEXT)
+    row = re.search(rf"^\| PyTorch {version} \|.*", TEXT, re.MULTILINE)[0]
+    assert torch.__version__.startswith(version)
+    assert float(re.search("`eps=(.*?)`", row)[1]) == layer.eps
+    assert float(re.search("`momentum=(.*?)`", row)[1]) == layer.momentum
+    assert set(re.findall("`(weight|bias|running_[a-z]+)`", row)) < set(layer.state_dict())
+
+
 def test_lines_of_code_fit_a_phone():
     for entry in ENTRIES.values():
         lines = (entry.check + "\n" + entry.code).splitlines()
@@ -161,8 +171,13 @@ def test_the_search_index_leads_from_each_message_to_the_page():
                 stem = language.stem(word)
                 if word.isdigit() or word in language.stopwords:
                     continue
-                found = index["terms"].get(stem, index["terms"].get(word, []))
-                assert here in (found if isinstance(found, list) else [found]), (entry.id, word)
+                assert here in _documents(index, stem) | _documents(index, word), (entry.id, word)
+
+
+def _documents(index: dict, term: str) -> set[int]:
+    """The numbers of the pages that hold a term, in their text or in a title."""
+    found = [index[part].get(term, []) for part in ("terms", "titleterms")]
+    return {k for numbers in found for k in (numbers if isinstance(numbers, list) else [numbers])}
 
 
 @pytest.mark.page("troubleshooting.html")

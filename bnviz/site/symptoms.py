@@ -23,6 +23,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from docutils.nodes import make_id
@@ -138,10 +139,10 @@ def _symptom(row: dict, known: dict[str, dict[str, str]]) -> Symptom:
     if make_id(name) != name:
         raise ValueError(f"{name!r} cannot stand in an address; write {make_id(name)!r}")
     lists = {key: tuple(row.get(key, ())) for key in ("words", "figures", "findings")}
-    same = {key: row[key] for key in set(row) - set(lists) - {"see", "messages"}}
+    fields: dict[str, Any] = {key: row[key] for key in set(row) - {"see", "messages"}} | lists
     messages = tuple(_message(m, name) for m in row.get("messages", ()))
     see = tuple(_place(place, known, name) for place in row["see"])
-    return Symptom(**same, **lists, messages=messages, see=see)
+    return Symptom(**fields, messages=messages, see=see)
 
 
 def _message(row: dict, name: str) -> Message:
