@@ -194,9 +194,46 @@ def test_the_field_leaves_what_holds_all_words(reader):
     page.evaluate("location.hash = '#running-nan'")
     page.locator("#running-nan").wait_for(state="visible")
     assert field.input_value() == ""
-    field.fill("words that stand in no entry")
+    field.fill("qwertz 12")
     assert page.locator(shown).count() == 0
     assert page.locator("section.bnviz-troubles:visible").count() == 0
+
+
+@pytest.mark.page("troubleshooting.html")
+@pytest.mark.parametrize(
+    ("pasted", "name"),
+    [
+        (
+            "ValueError: Expected more than 1 value per channel when training, got input size "
+            "torch.Size([1, 512, 1, 1])",
+            "one-by-one-maps",
+        ),
+        (
+            "Error(s) in loading state_dict for ResNet: Missing key(s) in state_dict: "
+            '"layer1.0.bn1.running_mean", "layer1.0.bn1.running_var".',
+            "missing-keys",
+        ),
+        (
+            "RuntimeError: running_mean should contain 256 elements not 1024",
+            "running-mean-should-contain",
+        ),
+        (
+            "one of the variables needed for gradient computation has been modified by an inplace "
+            "operation: [torch.cuda.FloatTensor [64, 256]], which is output 0 of ReluBackward0",
+            "modified-inplace",
+        ),
+        (
+            "size mismatch for backbone.bn2.running_var: copying a param with shape "
+            "torch.Size([128]) from checkpoint, the shape in current model is torch.Size([64]).",
+            "size-mismatch",
+        ),
+    ],
+)
+def test_a_pasted_message_with_other_numbers_and_names_finds_its_entry(reader, pasted, name):
+    reader.spent = True
+    reader.page.get_by_label("Only symptoms with these words").fill(pasted)
+    assert reader.page.locator(f"#{name}").is_visible()
+    assert reader.page.locator("section.bnviz-trouble:visible").count() < 6
 
 
 @pytest.mark.parametrize(
