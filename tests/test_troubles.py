@@ -7,9 +7,11 @@ import pytest
 import torch
 from sphinx.search.en import SearchEnglish
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 import bnviz
 from bnviz import explorers
+from bnviz.maths.data import digits
 from bnviz.site import symptoms
 from tests.pages import BOOK
 from tests.reader import reading
@@ -105,6 +107,34 @@ def test_a_mean_in_bfloat16_stops_on_its_way():
         for _ in range(2000):
             layer(1 + torch.randn(64, 1).to(kind))
         assert low < layer.running_mean.item() < high
+
+
+def _trained_on_digits(kind: type[nn.Module], ordered: bool) -> float:
+    """Accuracy on test images, in evaluation mode, after 20 epochs of batches of 32."""
+    torch.manual_seed(0)
+    split, layers = digits(), []
+    x, y = split.x_train.float(), split.y_train
+    for _ in range(2):
+        layers += [nn.Linear(64, 64), kind(64), nn.ReLU()]
+    model = nn.Sequential(*layers, nn.Linear(64, 10))
+    descent = torch.optim.SGD(model.parameters(), lr=0.05)
+    for _ in range(20):
+        rows = torch.randperm(len(y))
+        rows = rows[y[rows].argsort(stable=True)] if ordered else rows
+        batches = rows[: len(rows) // 32 * 32].split(32)
+        for k in torch.randperm(len(batches)).tolist():
+            descent.zero_grad()
+            cross_entropy(model(x[batches[k]]), y[batches[k]]).backward()
+            descent.step()
+    right = model.eval()(split.x_test.float()).argmax(1) == split.y_test
+    return right.float().mean().item()
+
+
+def test_batches_of_one_class_harm_a_network_with_bn_only():
+    """The numbers that the page gives."""
+    assert 0.5 < _trained_on_digits(nn.BatchNorm1d, ordered=True) < 0.7
+    assert _trained_on_digits(nn.Identity, ordered=True) > 0.965
+    assert _trained_on_digits(nn.BatchNorm1d, ordered=False) > 0.965
 
 
 def test_the_row_of_pytorch_is_what_pytorch_does():
