@@ -171,12 +171,13 @@ def test_each_page_says_what_the_next_one_holds():
 
 
 def test_each_page_says_of_which_book_it_is():
-    for page in (*CHAPTERS, "ledger", "notation", "glossary"):
+    for page in (*CHAPTERS, "ledger", "notation", "glossary", "troubleshooting"):
         text = (BUILT / f"{page}.html").read_text()
         line = re.search(r'</h1>\s*<p class="bnviz-where">(.*?)</p>', text, re.DOTALL)[1]
         assert 'href="intro.html">Batch Normalization, Live</a>' in line
         assert ('href="glossary.html"' in line) == (page != "glossary")
         assert ('href="notation.html"' in line) == (page != "notation")
+        assert ('href="troubleshooting.html"' in line) == (page != "troubleshooting")
     assert "bnviz-where" not in (BUILT / "intro.html").read_text()
 
 

@@ -8,7 +8,7 @@ from sphinx.application import Sphinx
 __all__ = ["say_where"]
 
 # Pages beside the landing page, and what they explain.
-_HELP = {"notation": "symbol", "glossary": "word"}
+_HELP = {"notation": "symbol", "glossary": "word", "troubleshooting": "symptom"}
 
 
 def say_where(app: Sphinx, pagename, templatename, context, doctree) -> None:
@@ -40,10 +40,14 @@ def _line(number: tuple[int, ...], book: str, words: list[str]) -> str:
     '<p class="bnviz-where">Section 6.1 of Live, a bo'
     >>> _line((), "Live", ["symbol"])[-22:]
     'Stuck on a symbol?</p>'
+    >>> _line((), "Live", ["symbol", "word", "symptom"])[-43:]
+    'Stuck on a symbol, a word or a symptom?</p>'
     """
     kind = {0: "Part", 1: "Chapter"}.get(len(number), "Section")
     place = " ".join(filter(None, [kind, ".".join(map(str, number))]))
-    stuck = f" Stuck on a {' or a '.join(words)}?" if words else ""
+    *others, last = words or [""]
+    either = " or ".join(filter(None, [", ".join(f"a {word}" for word in others), f"a {last}"]))
+    stuck = f" Stuck on {either}?" if words else ""
     return (
         f'<p class="bnviz-where">{place} of {book}, a book about Batch Normalization (BN) '
         f"with figures that you move.{stuck}</p>"
