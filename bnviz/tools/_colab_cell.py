@@ -13,6 +13,7 @@ if "google.colab" in sys.modules:
     found = re.search(r"github\.com/([^/]+/[^/]+)/blob/([^/]+)/", opened)
     if not found:
         raise RuntimeError("open this notebook from its page in the book")
-    source = "bnviz[book] @ git+https://github.com/{}@{}".format(*found.groups())
+    place = "{}@{}".format(*found.groups())
+    source = f"bnviz[book] @ git+https://github.com/{place}"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", source]
     subprocess.run(pip, check=True)

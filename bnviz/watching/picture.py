@@ -63,8 +63,8 @@ class _Sheet:
         self.notes.append(
             {
                 "text": text, "x": 0, "xref": "paper", "xanchor": "left", "xshift": 4 - _LEFT,
-                "y": 1, "yshift": 5, "yref": f"y{axes} domain", "yanchor": "bottom", "showarrow": False,
-                "font": {"size": 12}, "align": "left",
+                "y": 1, "yshift": 5, "yref": f"y{axes} domain", "yanchor": "bottom",
+                "showarrow": False, "font": {"size": 12}, "align": "left",
             }
         )  # fmt: skip
 
