@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from bnviz.experiments import load
-from bnviz.experiments.carried import figure_1, linear, steps
+from bnviz.experiments.carried import ON_DIGITS, changes, figure_1, linear, steps
 
 STEPS = [1, 100, 1000]
 
@@ -126,3 +126,54 @@ def test_the_stored_sentences():
     (chosen,) = (c for c in own.values() if [v[-1] for v in c] == budget["test"])
     first = [next(s for s, v in zip(at, curve, strict=True) if v >= 0.5) for curve in chosen]
     assert first == budget["steps_to"]["50%"]
+
+
+def small_and_large(bn, plain):
+    """Both results with the same effects: three seeds of the first change, of the others none."""
+    effects = {"low": -0.1, "high": 0.1, "mean": 0.0, "wins": 1, "losses": 1, "p": 1.0}
+    large = {
+        "summary": {"effects": {name: {"bn": effects, "plain": effects} for name in ON_DIGITS}}
+    }
+    rows = [
+        {"variant": variant, "net": net, "seed": seed, "test": 0.5}
+        for pair in ON_DIGITS.values()
+        for variant in pair
+        for net in ("bn", "plain")
+        for seed in range(3)
+    ]
+    rows = list({(r["variant"], r["net"], r["seed"]): r for r in rows}.values())
+    first, (_, after) = next(iter(ON_DIGITS.items()))
+    for row in rows:
+        if row["variant"] == after:
+            row["test"] += bn if row["net"] == "bn" else plain
+    large["summary"]["effects"][first] = {
+        net: effects | {"low": v - 0.01, "high": v + 0.01, "mean": v}
+        for net, v in (("bn", bn), ("plain", plain))
+    }
+    return {"rows": rows}, large
+
+
+def test_a_change_is_bns_doing_if_its_interval_lies_above():
+    doing, decided = changes(*small_and_large(0.2, 0.1))
+    assert doing == (
+        "BN's doing by the rule, of 6 changes on photos: rate times 5; of the 6 that were made on "
+        "the digits, too: rate times 5."
+    )
+    assert decided == (
+        "With BN, what helps is rate times 5, what harms is nothing on photos; on the digits what "
+        "helps is rate times 5, what harms is nothing. All other intervals with BN include 0."
+    )
+    doing, decided = changes(*small_and_large(-0.2, -0.2))
+    assert doing.count("nothing") == 2
+    assert decided.count("what harms is rate times 5") == 2
+    assert carried_by_bn_alone(changes(*small_and_large(0.2, 0.19))[0]) == "nothing"
+
+
+def carried_by_bn_alone(sentence):
+    """What the first sentence names for the photos."""
+    return sentence.partition("photos: ")[2].partition(";")[0]
+
+
+def test_the_stored_results_have_the_changes_that_are_compared():
+    large = load("vgg-changes")["summary"]["effects"]
+    assert set(ON_DIGITS) < set(large)

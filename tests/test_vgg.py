@@ -75,9 +75,11 @@ def test_what_cannot_be_is_refused(call, words):
 
 @pytest.mark.parametrize("norm", [False, True])
 def test_a_slice_of_the_contest_learns_made_up_photos(norm):
-    cell = {"norm": norm, "width": SMALL, "device": "cpu", "seed": 0, "lr": 0.1}
+    # A plain VGG sits at chance for a while; processors differ in when it leaves. In 12 runs of
+    # three seeds, two rates and two ways to round, all had learned everything after 180 steps.
+    cell = {"norm": norm, "width": SMALL, "device": "cpu", "seed": 0, "lr": 0.03}
     data = (photos(), photos())
-    found = vgg.scores(vgg.network(cell), data, cell, [1, 120], batch=16)
+    found = vgg.scores(vgg.network(cell), data, cell, [1, 240], batch=16)
     assert found["validation"] == found["test"]
     assert found["test"][1] > 0.8
 

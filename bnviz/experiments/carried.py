@@ -4,15 +4,24 @@ from statistics import median
 from typing import Any
 
 from bnviz.experiments.experiment import Row
-from bnviz.experiments.statistics import steps_to
+from bnviz.experiments.statistics import Effect, effect, steps_to
 
-__all__ = ["figure_1", "linear", "steps"]
+__all__ = ["changes", "figure_1", "linear", "steps"]
 
 LEVEL = 0.9
 PUBLISHED = 14  # times fewer steps, on ImageNet
 COARSE = 0.5  # accuracy on CIFAR-10 that both sides reach
 _NETS = ("plain", "bn")
 EARLY = 100  # steps, in both results
+# a change on photos -> before and after, in `seven-changes`
+ON_DIGITS = {
+    "rate times 5": ("decay-slow-600", "decay-larger-600"),
+    "Dropout 50 % in the head": ("dropout-0", "dropout-50"),
+    "five times as fast": ("decay-slow-600", "decay-fast-600"),
+    "response normalisation": ("lrn-constant", "lrn-on"),
+    "fresh batches": ("shuffling-fixed", "shuffling-fresh"),
+    "photometric distortions": ("distortions-0-1200", "distortions-50-1200"),
+}
 
 
 def figure_1(small: dict[str, Any], large: dict[str, Any]) -> list[str]:
@@ -105,6 +114,53 @@ def linear(short: dict[str, Any], long: dict[str, Any]) -> list[str]:
             f"after {short['settings']['steps']} in {_wins(of_short)}."
         )
     return found
+
+
+def changes(small: dict[str, Any], large: dict[str, Any]) -> list[str]:
+    """Two sentences on the changes that BN allows: which are BN's doing, and which help or harm it.
+
+    A change is BN's doing if its interval with BN lies above that without.
+
+    Args:
+        small: `experiments.load("seven-changes")`.
+        large: `experiments.load("vgg-changes")`.
+    """
+    digits = {name: _both(small, *pair) for name, pair in ON_DIGITS.items()}
+    photos = {
+        name: {net: Effect(**of[net]) for net in _NETS}
+        for name, of in large["summary"]["effects"].items()
+    }
+    doing = [
+        [name for name, of in found.items() if of["bn"].low > of["plain"].high]
+        for found in (photos, digits)
+    ]
+    return [
+        f"BN's doing by the rule, of {len(photos)} changes on photos: {_listed(doing[0])}; of the "
+        f"{len(digits)} that were made on the digits, too: {_listed(doing[1])}.",
+        f"With BN, {_decided(photos)} on photos; on the digits {_decided(digits)}. All other "
+        "intervals with BN include 0.",
+    ]
+
+
+def _decided(found: dict[str, dict[str, Effect]]) -> str:
+    """Which changes help and which harm with BN, where the interval says so."""
+    helps = [name for name, of in found.items() if of["bn"].low > 0]
+    harms = [name for name, of in found.items() if of["bn"].high < 0]
+    return f"what helps is {_listed(helps)}, what harms is {_listed(harms)}"
+
+
+def _both(result: dict[str, Any], before: str, after: str) -> dict[str, Effect]:
+    """The effect of a change without BN and with it."""
+    tests = {(r["variant"], r["net"], r["seed"]): r["test"] for r in result["rows"]}
+    seeds = sorted({r["seed"] for r in result["rows"]})
+    return {
+        net: effect([tests[after, net, s] for s in seeds], [tests[before, net, s] for s in seeds])
+        for net in _NETS
+    }
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names) or "nothing"
 
 
 def _wins(of: dict[str, list[int]]) -> str:

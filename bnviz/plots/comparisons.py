@@ -9,7 +9,7 @@ from bnviz.experiments.statistics import Effect, effect
 from bnviz.figure import theme
 from bnviz.plots.effects import effect_intervals
 
-__all__ = ["CHANGES", "base_rates", "changes", "coupling", "times_fewer"]
+__all__ = ["CHANGES", "base_rates", "changes", "changes_on_photos", "coupling", "times_fewer"]
 
 NETS = (("plain", "without BN", theme.PLAIN, "diamond"), ("bn", "with BN", theme.BN, "circle"))
 _MOVES = {"mean": "its mean", "spread": "its spread", "value": "a single value"}
@@ -70,6 +70,19 @@ def changes(result: dict[str, Any], *, rates: bool = False) -> go.Figure:
     rows = {
         name: {label: effect(found[after, net], found[before, net]) for net, label, *_ in NETS}
         for name, (before, after) in (_RATES if rates else _OTHERS).items()
+    }
+    return effect_intervals(rows, "change of the test accuracy")
+
+
+def changes_on_photos(result: dict[str, Any]) -> go.Figure:
+    """The same for a VGG on CIFAR-10.
+
+    Args:
+        result: `experiments.load("vgg-changes")`.
+    """
+    rows = {
+        name: {label: Effect(**found[net]) for net, label, *_ in NETS}
+        for name, found in result["summary"]["effects"].items()
     }
     return effect_intervals(rows, "change of the test accuracy")
 
