@@ -27,8 +27,8 @@ SLOW = 1.5  # the rate ends at exp(-1.5) of what it was
 EFFECTS = {  # what is changed: before, after
     "rate times 5": ("none", "rate"),
     "Dropout 50 % in the head": ("none", "dropout"),
-    "L2 of 0.0001": ("none", "l2-1"),
-    "L2 of 0.0005": ("none", "l2-5"),
+    "L2 of 1e-4": ("none", "l2-1"),
+    "L2 of 5e-4": ("none", "l2-5"),
     "slow decay": ("none", "decay-slow"),
     "five times as fast": ("decay-slow", "decay-fast"),
     "response normalisation": ("none", "lrn"),
