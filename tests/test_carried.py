@@ -160,12 +160,12 @@ def test_a_change_is_bns_doing_if_its_interval_lies_above():
         "the digits, too: rate times 5."
     )
     assert decided == (
-        "With BN, what helps is rate times 5, what harms is nothing on photos; on the digits what "
-        "helps is rate times 5, what harms is nothing. All other intervals with BN include 0."
+        "With BN, the interval is above 0 for rate times 5 and below it for nothing on photos; on "
+        "the digits it is above 0 for rate times 5 and below it for nothing. All others include 0."
     )
     doing, decided = changes(*small_and_large(-0.2, -0.2))
     assert doing.count("nothing") == 2
-    assert decided.count("what harms is rate times 5") == 2
+    assert decided.count("below it for rate times 5") == 2
     assert carried_by_bn_alone(changes(*small_and_large(0.2, 0.19))[0]) == "nothing"
 
 

@@ -17,7 +17,7 @@ EARLY = 100  # steps, in both results
 ON_DIGITS = {
     "rate times 5": ("decay-slow-600", "decay-larger-600"),
     "Dropout 50 % in the head": ("dropout-0", "dropout-50"),
-    "five times as fast": ("decay-slow-600", "decay-fast-600"),
+    "decay five times as fast": ("decay-slow-600", "decay-fast-600"),
     "response normalisation": ("lrn-constant", "lrn-on"),
     "fresh batches": ("shuffling-fixed", "shuffling-fresh"),
     "photometric distortions": ("distortions-0-1200", "distortions-50-1200"),
@@ -137,8 +137,8 @@ def changes(small: dict[str, Any], large: dict[str, Any]) -> list[str]:
     return [
         f"BN's doing by the rule, of {len(photos)} changes on photos: {_listed(doing[0])}; of the "
         f"{len(digits)} that were made on the digits, too: {_listed(doing[1])}.",
-        f"With BN, {_decided(photos)} on photos; on the digits {_decided(digits)}. All other "
-        "intervals with BN include 0.",
+        f"With BN, the interval is {_decided(photos)} on photos; on the digits it is "
+        f"{_decided(digits)}. All others include 0.",
     ]
 
 
@@ -146,7 +146,7 @@ def _decided(found: dict[str, dict[str, Effect]]) -> str:
     """Which changes help and which harm with BN, where the interval says so."""
     helps = [name for name, of in found.items() if of["bn"].low > 0]
     harms = [name for name, of in found.items() if of["bn"].high < 0]
-    return f"what helps is {_listed(helps)}, what harms is {_listed(harms)}"
+    return f"above 0 for {_listed(helps)} and below it for {_listed(harms)}"
 
 
 def _both(result: dict[str, Any], before: str, after: str) -> dict[str, Effect]:

@@ -30,7 +30,7 @@ EFFECTS = {  # what is changed: before, after
     "L2 of 1e-4": ("none", "l2-1"),
     "L2 of 5e-4": ("none", "l2-5"),
     "slow decay": ("none", "decay-slow"),
-    "five times as fast": ("decay-slow", "decay-fast"),
+    "decay five times as fast": ("decay-slow", "decay-fast"),
     "response normalisation": ("none", "lrn"),
     "fresh batches": ("fixed-batches", "none"),
     "photometric distortions": ("none", "photometric"),
