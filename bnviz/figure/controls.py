@@ -56,7 +56,7 @@ class Slider:
         step: distance of two stops, in positions.
         scale: "linear", "log10" or "log2".
         format: how the value prints, as `explorer.readable` knows it: ".2f", ".0e", "d", or words
-            for 0, 1, 2, ...: "|none|one|two".
+            for 0, 1, 2, ...: `|none|one|two`.
         note: a short text behind the value; "{other}" becomes 1 - value.
         restart: a change begins a Simulation anew, because it shapes the initial state.
         switches_on: a Toggle that moving this slider turns on.

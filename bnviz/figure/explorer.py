@@ -81,7 +81,7 @@ class Explorer:
         bindings: which output drives what.
         readout: one sentence with numbers, such as "mean {mean:.2f}, layer {means[4]:.1f}".
             Names are outputs and controls; formats are .Nf, .Ne, .N% and d, or words, one for each
-            of the numbers 0, 1, 2, ...: "{stage:|the batch|its mean}".
+            of the numbers 0, 1, 2, ...: `{stage:|the batch|its mean}`.
         counts: what shows samples one by one and no mean of them, output -> how: the "share" of
             them beyond a threshold, a "histogram" (its last axis is the bins), its logarithm, the
             "log histogram", or the values of one "sample". A host rounds in its own order, so a
@@ -195,9 +195,9 @@ class Simulation(Explorer):
     come from `prng.Shuffler(rows, seed)`; how many, the control named "batch" says.
 
     Args:
-        initial: (seed, **controls) -> state, a dict of float32 tensors.
-        step: (state, rows, **controls) -> (state, outputs): one step.
-        observe: (state, **controls) -> outputs that cost more than a step, every `every` steps.
+        initial: `(seed, **controls)` -> state, a dict of float32 tensors.
+        step: `(state, rows, **controls)` -> `(state, outputs)`: one step.
+        observe: `(state, **controls)` -> outputs that cost more than a step, each `every` steps.
         rows: how many rows the data has.
         every: how often `observe` runs.
         history: columns kept of what is appended; when they are full, pairs of them merge.
