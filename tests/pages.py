@@ -8,12 +8,13 @@ import pytest
 
 BOOK = Path(__file__).parent.parent / "book"
 _SHOWN = re.compile(r'^show\("([a-z0-9-]+)"', re.MULTILINE)  # in a cell
+_EXAMPLE = re.compile(r"^(`{4,})md$.*?^\1$", re.MULTILINE | re.DOTALL)  # Markdown to be read
 _DIRECTIVE = re.compile(r"^[`:]{3,}\{explorer\} ([a-z0-9-]+)", re.MULTILINE)  # in Markdown
 
 
 def _figures(path: Path) -> list[str]:
     if path.suffix == ".md":
-        return _DIRECTIVE.findall(path.read_text(encoding="utf-8"))
+        return _DIRECTIVE.findall(_EXAMPLE.sub("", path.read_text(encoding="utf-8")))
     cells = nbformat.read(path, as_version=4).cells
     return [n for c in cells if c.cell_type == "code" for n in _SHOWN.findall(c.source)]
 
