@@ -41,9 +41,9 @@ class Claim:
     """One row, its numbers filled in.
 
     Attributes:
-        id: C01 to C38.
+        id: C01 to C38 for the five sources, from C39 on for papers since.
         claim: what the sources say, in our words; Markdown, as are `measured` and `why`.
-        sources: such as ("S0", "S3").
+        sources: such as ("S0", "S3"), or ("Wu and He 2018",).
         chapter: name of its file in book/, without ending.
         figure: name of the figure that shows it, or "".
         measured: a sentence with numbers.
