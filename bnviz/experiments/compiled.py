@@ -12,6 +12,7 @@ from torch import Tensor
 from bnviz.compile.figure import compile_functions
 from bnviz.compile.instance import Instance
 from bnviz.compile.trace import Function, Layout
+from bnviz.maths.apart import TakenApart
 from bnviz.maths.data import Split, digits
 from bnviz.maths.functional import State, descend, evaluate
 from bnviz.maths.measures import accuracy
@@ -44,12 +45,14 @@ class Trainer:
         batch: rows of a minibatch, at least 2.
         frozen: what the name of a parameter contains that keeps its initial value, such as
             ("linear.weight", "linear.bias") for the hidden weights.
+        part: in place of norm and placement, as of `apart.TakenApart`.
     """
 
     def __init__(self, batch: int, frozen: tuple[str, ...] = (), **network):
-        net = MLP(**network)
+        net = TakenApart(**network) if "part" in network else MLP(**network)
         for name, parameter in net.named_parameters():
-            parameter.requires_grad_(not any(part in name for part in frozen))
+            if any(part in name for part in frozen):
+                parameter.requires_grad_(False)
         self.batch, self.functions = batch, _functions(net)
         self.instance = Instance(compile_functions(self.functions, (batch, batch)))
 

@@ -1,0 +1,142 @@
+"""Batch Normalization taken apart: which part, and which rival, keeps what BN gains?
+
+Every explanation of BN says what should happen when a part is taken away, or when something else is
+put in its place. What each says is written down in `PREDICTIONS`; what happened follows from the
+contests by a rule, `outcome`.
+"""
+
+from dataclasses import dataclass
+from statistics import mean
+
+from bnviz.experiments.contest import Contender, Contest, LogUniform
+from bnviz.experiments.experiment import Row
+from bnviz.experiments.statistics import Effect, effect
+
+__all__ = ["CONTESTS", "INTERVENTIONS", "PREDICTIONS", "Outcome", "outcome"]
+
+WIDTH, DEPTH, BATCH = 64, 10, 32
+SPACE = {"lr": LogUniform(0.003, 30), "scale": LogUniform(0.1, 32)}
+RATE = {"lr": SPACE["lr"]}  # behind BN the initial scale acts as a rate: no setting of its own
+MARGIN = 0.02  # a gain below it explains nothing
+HALF = 0.5  # of the gain: who has more than that keeps it
+
+# contender -> what was done, for tables; "unscaled" is what all are compared with
+INTERVENTIONS = {
+    "scaled": "no BN, initial weights scaled well",
+    "mean": "only the mean is subtracted",
+    "variance": "only the spread is divided by",
+    "detached": "all of BN, no gradient through the statistics",
+    "noisy": "all of BN, noise behind it at every step",
+    "weight": "weight normalisation in its place",
+}
+# explanation -> intervention -> whether the gain should stay; where it says nothing, it is left out
+PREDICTIONS: dict[str, dict[str, bool]] = {
+    "less internal covariate shift": {
+        "scaled": False, "detached": True, "noisy": False, "weight": False,
+    },
+    "a smoother loss": {"scaled": False, "detached": False, "noisy": True},
+    "length and direction parted": {
+        "scaled": False, "mean": False, "variance": True, "detached": False, "weight": True,
+    },
+    "noise of the batch": {"scaled": False, "detached": True, "noisy": True, "weight": False},
+    "signals that reach all layers": {
+        "scaled": True, "mean": True, "variance": False, "noisy": True, "weight": False,
+    },
+}  # fmt: skip
+
+
+def run(cell: Row) -> Row:
+    """Train one network and look at its accuracy on the way."""
+    from bnviz.experiments.compiled import trainer  # a compiler is not needed to read a result
+
+    network = trainer(
+        BATCH,
+        sizes=(64, *[WIDTH] * DEPTH, 10),
+        part=cell["part"],
+        activation=cell["activation"],
+    )
+    scale = cell.get("scale", 1.0)
+    return network.scores(cell["steps"], lr=cell["lr"], scale=scale, seed=cell["seed"])
+
+
+def _contender(name: str, activation: str) -> Contender:
+    part = "none" if name in ("scaled", "unscaled") else name
+    space = RATE if name in ("bn", "detached", "noisy", "weight", "unscaled") else SPACE
+    return Contender(name, space, {"part": part, "activation": activation})
+
+
+def _contest(activation: str) -> Contest:
+    names = ("bn", "unscaled", *INTERVENTIONS)
+    return Contest(
+        name=f"apart-{activation}",
+        title=f"BN taken apart: {DEPTH} {activation} layers, each side tuned",
+        claims=("C55", "C56", "C57", "C58"),
+        question="Which part of BN, or which rival, keeps the accuracy that BN gains over a network"
+        " without it?",
+        fixed={
+            "data": "digits; 287 of the training images choose, the test images judge",
+            "network": f"{DEPTH} hidden {activation} layers of {WIDTH}",
+            "batch": BATCH,
+            "scale": "1 where it is not tuned: behind a normalisation it acts as a rate",
+            "gain": f"accuracy over that of 'unscaled', no BN and initial scale 1; of BN above "
+            f"{MARGIN}, or there is nothing to explain",
+            "no": f"an intervention keeps the gain only if the interval of its difference to "
+            f"'unscaled' less {HALF} times BN's lies above 0 at all three budgets, and loses it "
+            "only if it lies below 0 at all three",
+            "predictions": {who: dict(said) for who, said in PREDICTIONS.items()},
+        },
+        contenders=tuple(_contender(name, activation) for name in names),
+        run=run,
+        steps=600,
+        trials=32,
+        seeds=tuple(range(12)),
+        notes=(
+            "Runs that are not finite count as 0.1, the accuracy of guessing.",
+            "The predictions were written after one seed had been seen at one rate and scale.",
+        ),
+    )
+
+
+CONTESTS = tuple(map(_contest, ("sigmoid", "tanh", "relu")))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of the gain.
+
+    Attributes:
+        kept: True, False, or None where the data do not decide.
+        share: of BN's gain, mean over the seeds, for each budget.
+        beyond: gain less half of BN's, for each budget.
+    """
+
+    kept: bool | None
+    share: tuple[float, ...]
+    beyond: tuple[Effect, ...]
+
+
+def outcome(contest: Contest, name: str, rows: list[Row]) -> Outcome | None:
+    """Whether a contender keeps BN's gain; None where BN has none at some budget.
+
+    >>> outcome(CONTESTS[0], "fixup", [])
+    Traceback (most recent call last):
+    ValueError: no contender 'fixup'; there are bn, unscaled, scaled, mean, variance, detached, \
+noisy, weight
+    """
+    who = {c.name: c for c in contest.contenders}
+    if name not in who:
+        raise ValueError(f"no contender {name!r}; there are {', '.join(who)}")
+    shares, beyond = [], []
+    for budget in contest.budgets:
+        ours, bn, base = (
+            [curve[-1] for curve in contest.curves(who[n], budget, rows)]
+            for n in (name, "bn", "unscaled")
+        )
+        if effect(bn, base).low <= MARGIN:
+            return None
+        shares.append((mean(ours) - mean(base)) / (mean(bn) - mean(base)))
+        half = [b + HALF * (a - b) for a, b in zip(bn, base, strict=True)]
+        beyond.append(effect(ours, half))
+    kept = True if all(e.low > 0 for e in beyond) else None
+    kept = False if all(e.high < 0 for e in beyond) else kept
+    return Outcome(kept, tuple(shares), tuple(beyond))
