@@ -75,6 +75,7 @@ _MODULES = {
     "apart-sigmoid": "apart",
     "apart-tanh": "apart",
     "apart-relu": "apart",
+    "centring": "centring",
     "affine-held-sigmoid": "affine",
     "affine-held-relu": "affine",
     "affine-only": "affine",

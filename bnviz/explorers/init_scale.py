@@ -1,7 +1,6 @@
 """`init-scale`: an untrained network of up to 50 layers, signals forward and gradients backward.
 
-In float64, with weights made by exact arithmetic: deep networks amplify rounding errors, and two
-hosts that round differently would soon show different networks.
+In float64, with weights made by exact arithmetic (`_uniform` says why).
 """
 
 from functools import cache
@@ -10,9 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bnviz.explorers import _uniform
+from bnviz.explorers._uniform import exactly
 from bnviz.figure.controls import Choice, Slider
 from bnviz.figure.explorer import Binding, Explorer
-from bnviz.maths import measures, prng
+from bnviz.maths import measures
 from bnviz.maths.data import digits
 from bnviz.maths.moments import normalise
 from bnviz.maths.nets import ACTIVATIONS, activate
@@ -27,22 +28,10 @@ NETS = ("plain", "bn")
 
 
 def weights(seed: Tensor) -> list[Tensor]:
-    """Weights with mean 0 and variance 1 / fan_in: W_1 (32, 64), 49 of (32, 32), head (10, 32).
-
-    Uniform, as PyTorch's own starting weights are: sqrt(12 / fan_in) (u - 1/2), u in (0, 1].
-    """
-    shapes = [(WIDTH, 64), *[(WIDTH, WIDTH)] * (DEEPEST - 1), (CLASSES, WIDTH)]
-    sizes = [rows * columns for rows, columns in shapes]
-    parts = prng.uniform((sum(sizes),), seed, stream=0).double().split(sizes)
-    return [
-        _exactly((12 / shape[1]) ** 0.5) * (part - 0.5).reshape(shape)
-        for part, shape in zip(parts, shapes, strict=True)
-    ]
-
-
-def _exactly(number: float) -> Tensor:
-    """A float64 tensor: beside float32, a number of Python's would become float32 as well."""
-    return torch.tensor(number, dtype=torch.float64)
+    """W_1 (32, 64), 49 of (32, 32), head (10, 32), each with mean 0 and variance 1 / fan_in."""
+    return _uniform.weights(
+        seed, [(WIDTH, 64), *[(WIDTH, WIDTH)] * (DEEPEST - 1), (CLASSES, WIDTH)]
+    )
 
 
 @cache
@@ -67,7 +56,7 @@ def network(
         h, vs, hs = x.expand(2, *x.shape), [], []
         for number, w in enumerate(ws, start=1):
             v = h @ w.transpose(1, 2)  # (2, m, width)
-            v = torch.where(with_bn, normalise(v, 1, _exactly(EPS)), v)
+            v = torch.where(with_bn, normalise(v, 1, exactly(EPS)), v)
             out = activate(v, activation, fast=True)
             h = out if number == 1 else torch.where(number <= depth, out, h)
             vs.append(v.detach())
@@ -86,7 +75,7 @@ def _rms(v: Tensor) -> Tensor:
 def compute(scale: Tensor, activation: Tensor, depth: Tensor, seed: Tensor) -> dict[str, Tensor]:
     """What each layer does, (DEEPEST,) for each net; NaN beyond the depth."""
     vs, hs, dhs, ws = network(scale.double(), activation, depth, seed)
-    update = [_exactly(RATE / EXAMPLES) * _rms(g) / _rms(w.detach()) for w, g in ws]
+    update = [exactly(RATE / EXAMPLES) * _rms(g) / _rms(w.detach()) for w, g in ws]
     rows = {
         "signal": [_rms(h - h.mean(1, keepdim=True)).clamp(min=LEAST) for h in hs],
         "gradient": [_rms(g) for g in dhs],
