@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bnviz.maths import _arguments as arguments
 
-__all__ = ["accuracy", "dead", "density", "percentiles", "saturated"]
+__all__ = ["accuracy", "dead", "density", "likeness", "percentiles", "saturated"]
 
 
 def density(v: Tensor, low: float, high: float, bins: int) -> Tensor:
@@ -42,6 +42,28 @@ def density(v: Tensor, low: float, high: float, bins: int) -> Tensor:
     counts = torch.zeros(v.shape[0], bins, device=v.device)
     counts = counts.scatter_add(1, place, finite.float())
     return counts / (v.shape[1] * width)
+
+
+def likeness(v: Tensor) -> Tensor:
+    """How alike the examples of a batch look to a layer: the mean cosine between two of them.
+
+    mean over i < j of (v_i . v_j) / (||v_i|| ||v_j||); 1 where all point the same way. NaN for a
+    batch of one, and where an example is all 0.
+
+    Args:
+        v: (layers, m, units).
+
+    Returns:
+        (layers,).
+
+    >>> likeness(torch.tensor([[[1.0, 0.0], [0.0, 2.0], [1.0, 0.0]]]))
+    tensor([0.3333])
+    """
+    arguments.floats("v", v, "layers", "m", "units")
+    m = v.shape[1]
+    unit = v / v.square().sum(2, keepdim=True).sqrt()
+    total = unit.sum(1).square().sum(1)  # (layers,): of all pairs, and of each example with itself
+    return (total - m) / (m * (m - 1)) if m > 1 else torch.full_like(total, torch.nan)
 
 
 def percentiles(v: Tensor, shares: tuple[float, ...]) -> Tensor:
