@@ -6,6 +6,7 @@ import pytest
 
 from bnviz.experiments import load
 from bnviz.experiments.carried import ON_DIGITS, changes, figure_1, linear, steps
+from bnviz.experiments.changes import PAIRS
 
 STEPS = [1, 100, 1000]
 
@@ -136,13 +137,14 @@ def small_and_large(bn, plain):
     }
     rows = [
         {"variant": variant, "net": net, "seed": seed, "test": 0.5}
-        for pair in ON_DIGITS.values()
-        for variant in pair
+        for done in ON_DIGITS.values()
+        for variant in PAIRS[done]
         for net in ("bn", "plain")
         for seed in range(3)
     ]
     rows = list({(r["variant"], r["net"], r["seed"]): r for r in rows}.values())
-    first, (_, after) = next(iter(ON_DIGITS.items()))
+    first, done = next(iter(ON_DIGITS.items()))
+    after = PAIRS[done][1]
     for row in rows:
         if row["variant"] == after:
             row["test"] += bn if row["net"] == "bn" else plain

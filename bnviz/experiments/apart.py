@@ -5,14 +5,25 @@ put in its place. What each says is written down in `PREDICTIONS`; what happened
 contests by a rule, `outcome`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import mean
+from typing import Any
 
 from bnviz.experiments.contest import Contender, Contest, LogUniform
 from bnviz.experiments.experiment import Row
 from bnviz.experiments.statistics import Effect, effect
 
-__all__ = ["CONTESTS", "INTERVENTIONS", "PREDICTIONS", "Outcome", "outcome"]
+__all__ = [
+    "CONTESTS",
+    "INTERVENTIONS",
+    "PREDICTIONS",
+    "Outcome",
+    "outcome",
+    "outcomes",
+    "scores",
+    "shares",
+]
 
 WIDTH, DEPTH, BATCH = 64, 10, 32
 SPACE = {"lr": LogUniform(0.003, 30), "scale": LogUniform(0.1, 32)}
@@ -140,3 +151,49 @@ noisy, weight
     kept = True if all(e.low > 0 for e in beyond) else None
     kept = False if all(e.high < 0 for e in beyond) else kept
     return Outcome(kept, tuple(shares), tuple(beyond))
+
+
+def outcomes(results: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Outcome | None]]:
+    """Every intervention in every stored contest: activation -> intervention -> what came of it.
+
+    Args:
+        results: activation -> `experiments.load("apart-" + activation)`.
+    """
+    contests = {contest.name: contest for contest in CONTESTS}
+    return {
+        activation: {
+            name: outcome(contests[result["name"]], name, result["rows"]) for name in INTERVENTIONS
+        }
+        for activation, result in results.items()
+    }
+
+
+def shares(results: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """For a table: share of BN's gain that is left, at the budget, and what the rule says of it."""
+    return {
+        activation: {INTERVENTIONS[name]: _in_words(found) for name, found in of.items()}
+        for activation, of in outcomes(results).items()
+    }
+
+
+def _in_words(found: Outcome | None) -> str:
+    if found is None:
+        return "no gain"
+    said = {True: "keeps", False: "loses", None: "open"}[found.kept]
+    return f"{said} ({found.share[1]:.0%})"
+
+
+def scores(results: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """For a table: of its predictions that the data decide, how many of an explanation are right.
+
+    Explanation -> activation -> such as "3 of 4".
+    """
+    found = outcomes(results)
+    table: dict[str, dict[str, str]] = {}
+    for explanation, said in PREDICTIONS.items():
+        table[explanation] = {}
+        for activation, of in found.items():
+            known = {name: o.kept for name in said if (o := of[name]) and o.kept is not None}
+            right = sum(said[name] == kept for name, kept in known.items())
+            table[explanation][activation] = f"{right} of {len(known)}" if known else "nothing"
+    return table

@@ -3,6 +3,7 @@
 from statistics import median
 from typing import Any
 
+from bnviz.experiments.changes import PAIRS
 from bnviz.experiments.experiment import Row
 from bnviz.experiments.statistics import Effect, effect, steps_to
 
@@ -13,14 +14,14 @@ PUBLISHED = 14  # times fewer steps, on ImageNet
 COARSE = 0.5  # accuracy on CIFAR-10 that both sides reach
 _NETS = ("plain", "bn")
 EARLY = 100  # steps, in both results
-# a change on photos -> before and after, in `seven-changes`
+# a change on photos -> the same on the digits, of `changes.PAIRS`
 ON_DIGITS = {
-    "rate times 5": ("decay-slow-600", "decay-larger-600"),
-    "Dropout 50 % in the head": ("dropout-0", "dropout-50"),
-    "decay five times as fast": ("decay-slow-600", "decay-fast-600"),
-    "response normalisation": ("lrn-constant", "lrn-on"),
-    "fresh batches": ("shuffling-fixed", "shuffling-fresh"),
-    "photometric distortions": ("distortions-0-1200", "distortions-50-1200"),
+    "rate times 5": "rate",
+    "Dropout 50 % in the head": "dropout 50",
+    "decay five times as fast": "decay",
+    "response normalisation": "response",
+    "fresh batches": "fresh",
+    "photometric distortions": "distortions",
 }
 
 
@@ -125,7 +126,7 @@ def changes(small: dict[str, Any], large: dict[str, Any]) -> list[str]:
         small: `experiments.load("seven-changes")`.
         large: `experiments.load("vgg-changes")`.
     """
-    digits = {name: _both(small, *pair) for name, pair in ON_DIGITS.items()}
+    digits = {name: _both(small, *PAIRS[done]) for name, done in ON_DIGITS.items()}
     photos = {
         name: {net: Effect(**of[net]) for net in _NETS}
         for name, of in large["summary"]["effects"].items()

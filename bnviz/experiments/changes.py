@@ -17,7 +17,7 @@ from bnviz.maths.data import digits
 from bnviz.maths.nets import MLP, BatchNorm, initialise
 from bnviz.maths.prng import Shuffler
 
-__all__ = ["SEVEN_CHANGES", "VARIANTS", "SmallCNN", "distorted", "dropping", "fit"]
+__all__ = ["PAIRS", "SEVEN_CHANGES", "VARIANTS", "SmallCNN", "distorted", "dropping", "fit"]
 
 SIZES, BATCH, LR = (64, 40, 40, 40, 10), 32, 0.2
 FEW = 300  # training images where overfitting is to be seen
@@ -39,6 +39,21 @@ VARIANTS = {
     **{f"distortions-{s}-{n}": ("distortions", s / 100, n)
        for n in (SHORT, LONG) for s in (0, 50)},
 }  # fmt: skip
+# what is done -> the variants before and after it
+PAIRS = {
+    "rate": ("decay-slow-600", "decay-larger-600"),
+    "decay": ("decay-slow-600", "decay-fast-600"),
+    "decay at the larger rate": ("decay-larger-600", "decay-coupled-600"),
+    "rate and decay": ("decay-slow-600", "decay-coupled-600"),
+    "dropout 10": ("dropout-0", "dropout-10"),
+    "dropout 50": ("dropout-0", "dropout-50"),
+    "l2 30": ("l2-0", "l2-30"),
+    "l2 100": ("l2-0", "l2-100"),
+    "response": ("lrn-constant", "lrn-on"),
+    "fresh": ("shuffling-fixed", "shuffling-fresh"),
+    "distortions, early": ("distortions-0-150", "distortions-50-150"),
+    "distortions": ("distortions-0-1200", "distortions-50-1200"),
+}
 _STREAM = 1000  # generators of masks and distortions: seed + this
 
 

@@ -1,4 +1,4 @@
-"""`curvature`: the largest curvature of the loss while training, without BN, with its mean, with all.
+"""`curvature`: how steep the loss is while training: without BN, with its mean, with all of it.
 
 At every step each network takes one step of power iteration, from the direction that the last one
 left behind: the curvature that is drawn follows the true one by a few steps.

@@ -92,9 +92,7 @@ def predicted(scale: Tensor, activation: Tensor, start: Tensor, end: Tensor):
     numbers = torch.arange(1, DEPTH + 1, dtype=torch.float64)  # BN's outputs add up: q = layer
     bn = [meanfield.growth(activation, one)] * (DEPTH - 1)
     bn_skip = [1 + meanfield.growth(activation, q) / q for q in numbers[:-1]]
-    signal = torch.stack(
-        [torch.stack(plain), torch.ones_like(numbers), numbers, torch.stack(skip)]
-    )
+    signal = torch.stack([torch.stack(plain), torch.ones_like(numbers), numbers, torch.stack(skip)])
     factors = [torch.stack(f).log() for f in (plain_g, bn, bn_skip, skip_g)]  # (DEPTH - 1,)
     sums = torch.stack([torch.flip(torch.cumsum(torch.flip(f, (0,)), 0), (0,)) for f in factors])
     behind = torch.cat([sums, torch.zeros(4, 1, dtype=torch.float64)], 1)  # (4, DEPTH)
@@ -120,9 +118,9 @@ def compute(scale: Tensor, activation: Tensor, batch: Tensor, seed: Tensor) -> d
             shown = values[k].clamp(SPAN[0] - 1, SPAN[1] + 1).float()
             outputs[f"{name}_{what}"] = shown
         outputs[f"{name}_factor"] = 10 ** ((found["gradient"][k, 0]) / (DEPTH - 1)).float()
-        outputs[f"{name}_factor_said"] = 10 ** (
-            (found["gradient_said"][k, 0]) / (DEPTH - 1)
-        ).float()
+        outputs[f"{name}_factor_said"] = (
+            10 ** ((found["gradient_said"][k, 0]) / (DEPTH - 1)).float()
+        )
     return outputs
 
 

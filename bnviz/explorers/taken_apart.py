@@ -84,8 +84,8 @@ TAKEN_APART = Simulation(
     ),
     readout=(
         "Test digits read: without BN {none_test:.0%}, mean only {mean_test:.0%}, spread only "
-        "{variance_test:.0%}, statistics as constants {detached_test:.0%}, all of BN {bn_test:.0%}, "
-        "only γ and β {affine_test:.0%}, weight normalisation {weight_test:.0%}."
+        "{variance_test:.0%}, statistics as constants {detached_test:.0%}, all of BN "
+        "{bn_test:.0%}, only γ and β {affine_test:.0%}, weight normalisation {weight_test:.0%}."
     ),
     counts={f"{name}_{what}": how for name in NETS for what, how in _COUNTS.items()},
     initial=initial,

@@ -13,7 +13,9 @@ In this order it is a course; each module opens with its formulas and their sour
    shift. `noisy`, `trio`: the experiment against it.
 8. `fold`, `reestimate`: inference without the layer; statistics measured afterwards.
 9. `broken`, `checks`: the usual mistakes, and the questions that find them.
-10. `landscape`, `surface`: how smooth the loss is along a gradient, and in a plane.
+10. `landscape`, `surface`, `sharpness`: how smooth the loss is along a gradient, in a plane, and
+    how steep at a point.
+11. `apart`, `meanfield`: layers with one part of BN, and what theory says of deep random networks.
 
 At the papers' scale, with PyTorch's own layers: `vgg`, `nin`.
 

@@ -12,7 +12,8 @@ remains is at least 1 for every phi (Var[phi(z)] <= E[phi'(z)^2], Gaussian Poinc
 1 only for a straight line: with BN and no shortcut, gradients grow from layer to layer towards the
 input.
 
-Sources: Poole et al. (2016), Schoenholz et al. (2017) for plain networks; Yang et al. (2019) for BN.
+Sources: Poole et al. (2016) and Schoenholz et al. (2017) for plain networks, Yang et al. (2019) for
+BN.
 """
 
 import math

@@ -5,6 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from bnviz.experiments.changes import PAIRS
 from bnviz.experiments.statistics import Effect, effect
 from bnviz.figure import theme
 from bnviz.plots.effects import effect_intervals
@@ -13,24 +14,24 @@ __all__ = ["CHANGES", "base_rates", "changes", "changes_on_photos", "coupling", 
 
 NETS = (("plain", "without BN", theme.PLAIN, "diamond"), ("bn", "with BN", theme.BN, "circle"))
 _MOVES = {"mean": "its mean", "spread": "its spread", "value": "a single value"}
-# what is done -> before and after, in the experiment `seven-changes`
+# what is done, in words -> in `changes.PAIRS`
 _RATES = {
-    "5 times the rate": ("decay-slow-600", "decay-larger-600"),
-    "decay 5 times as fast": ("decay-slow-600", "decay-fast-600"),
-    "decay 5 times as fast<br>at 5 times the rate": ("decay-larger-600", "decay-coupled-600"),
-    "both together": ("decay-slow-600", "decay-coupled-600"),
+    "5 times the rate": "rate",
+    "decay 5 times as fast": "decay",
+    "decay 5 times as fast<br>at 5 times the rate": "decay at the larger rate",
+    "both together": "rate and decay",
 }
 _OTHERS = {
-    "Dropout, 10 %": ("dropout-0", "dropout-10"),
-    "Dropout, 50 %": ("dropout-0", "dropout-50"),
-    "L2, 0.003": ("l2-0", "l2-30"),
-    "L2, 0.01": ("l2-0", "l2-100"),
-    "response normalisation,<br>against its constant": ("lrn-constant", "lrn-on"),
-    "fresh batches": ("shuffling-fixed", "shuffling-fresh"),
-    "distortions,<br>150 steps": ("distortions-0-150", "distortions-50-150"),
-    "distortions,<br>1,200 steps": ("distortions-0-1200", "distortions-50-1200"),
+    "Dropout, 10 %": "dropout 10",
+    "Dropout, 50 %": "dropout 50",
+    "L2, 0.003": "l2 30",
+    "L2, 0.01": "l2 100",
+    "response normalisation,<br>against its constant": "response",
+    "fresh batches": "fresh",
+    "distortions,<br>150 steps": "distortions, early",
+    "distortions,<br>1,200 steps": "distortions",
 }
-CHANGES = {name.replace("<br>", " "): both for name, both in {**_RATES, **_OTHERS}.items()}
+CHANGES = {name.replace("<br>", " "): PAIRS[done] for name, done in {**_RATES, **_OTHERS}.items()}
 
 
 def coupling(result: dict[str, Any]) -> go.Figure:
@@ -69,7 +70,8 @@ def changes(result: dict[str, Any], *, rates: bool = False) -> go.Figure:
         found.setdefault((row["variant"], row["net"]), []).append(row["test"])
     rows = {
         name: {label: effect(found[after, net], found[before, net]) for net, label, *_ in NETS}
-        for name, (before, after) in (_RATES if rates else _OTHERS).items()
+        for name, done in (_RATES if rates else _OTHERS).items()
+        for before, after in (PAIRS[done],)
     }
     return effect_intervals(rows, "change of the test accuracy")
 

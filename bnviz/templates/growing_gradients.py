@@ -40,7 +40,8 @@ def growing_gradients(depth: int, span: tuple[float, float]) -> dict:
                 hovertemplate=f"layer %{{x}}: 10^%{{y:.1f}}<extra>{label}</extra>",
             )  # fmt: skip
         layers = {
-            "range": [0.3, depth + 0.7], "tickvals": [1, *range(10, depth + 1, 10)], "showgrid": False,
+            "range": [0.3, depth + 0.7], "showgrid": False,
+            "tickvals": [1, *range(10, depth + 1, 10)],
             "title": {"text": "layer (1 is next to the input)"} if k == 2 else None,
             "showticklabels": k == 2,
         }  # fmt: skip
