@@ -64,9 +64,10 @@ TAKEN_APART = Simulation(
         "One network with eight hidden layers, seven times: same data, same seed, same starting "
         "weights. Purple rows have one part of BN each: the mean is subtracted, or the spread is "
         "divided by, or both, but as if they were constants when gradients go back. Orange rows "
-        "have no BN; *weight normalisation* parts length and direction of each unit's weights. In "
+        "have no BN; weight normalisation parts length and direction of each unit's weights. In "
         "the last row only γ, β and the last layer learn: all other weights stay as they were "
-        "drawn. Say which rows will learn before you press Play."
+        "drawn. The loss is that of training, the accuracy that of evaluation, with running "
+        "statistics. Say which rows will learn before you press Play."
     ),
     controls=(
         _controls.activation("sigmoid"),

@@ -4,6 +4,7 @@
     mean        y = gamma (x - mu_B) + beta
     variance    y = gamma x / sqrt(var_B + eps) + beta
     detached    all of BN, but mu_B and var_B count as constants in the backward pass
+    own         the same, evaluated with the statistics of the images that it is shown
     bn          all of it
     noisy       all of it, and noise behind it that is drawn anew at every step (`noisy.py`)
     weight      weight normalisation: w = gain v / ||v|| for each unit, no batch at all
@@ -23,7 +24,7 @@ from bnviz.maths.noisy import NoisyBatchNorm
 
 __all__ = ["PARTS", "PartOfBatchNorm", "TakenApart", "WeightNormed"]
 
-PARTS = ("none", "mean", "variance", "detached", "bn", "noisy", "weight", "affine")
+PARTS = ("none", "mean", "variance", "detached", "own", "bn", "noisy", "weight", "affine")
 
 
 class PartOfBatchNorm(BatchNorm):
@@ -38,6 +39,7 @@ class PartOfBatchNorm(BatchNorm):
         centre: whether the mean is subtracted.
         scale: whether the standard deviation divides.
         through: whether gradients flow through mu and var; without, they count as constants.
+        running: whether evaluation uses the running values; without, those of what it is given.
         options: those of `nets.BatchNorm`.
 
     Raises:
@@ -55,21 +57,23 @@ class PartOfBatchNorm(BatchNorm):
         centre: bool = True,
         scale: bool = True,
         through: bool = True,
+        running: bool = True,
         **options: Any,
     ):
         super().__init__(features, **options)
-        self.centre, self.scale, self.through = centre, scale, through
+        self.centre, self.scale, self.through, self.running = centre, scale, through, running
 
     def forward(self, input: Tensor) -> Tensor:
         x = input
         if x.ndim != 2 or x.shape[1] != self.num_features:
             raise ValueError(f"expected (m, {self.num_features}), got {tuple(x.shape)}")
         mean, var = self.running_mean, self.running_var  # (d,)
-        if self.training:
+        if self.training or not self.running:
             if x.shape[0] < 2:
                 raise ValueError("training needs at least 2 examples, got 1; use a larger batch")
             mean = x.mean(0)
             var = ((x - mean) ** 2).mean(0)
+        if self.training:
             self._track(mean, var, x.shape[0], None)
         if not self.through:
             mean, var = mean.detach(), var.detach()
@@ -122,6 +126,7 @@ class TakenApart(MLP):
         "mean": {"scale": False},
         "variance": {"centre": False},
         "detached": {"through": False},
+        "own": {"through": False, "running": False},
     }
 
     def __init__(self, sizes: tuple[int, ...], *, part: str, activation: str = "sigmoid"):

@@ -9,9 +9,9 @@ __all__ = ["NETS", "curvature"]
 
 # network -> label, mark in words, colour, dash
 NETS = {
-    "none": ("without BN", "┅", theme.PLAIN, "dash"),
-    "mean": ("mean only", "┈", theme.SECOND, "dot"),
-    "bn": ("with BN", "━", theme.BN, "solid"),
+    "none": ("without BN", "- -", theme.PLAIN, "dash"),
+    "mean": ("mean only", "···", theme.SECOND, "dot"),
+    "bn": ("with BN", "—", theme.BN, "solid"),
 }
 _PANELS = {
     "loss": ("<b>loss</b> on the batch", (0.6, 1.0)),

@@ -53,7 +53,7 @@ def taken_apart(low: float, high: float, bins: int) -> dict:
         layout["annotations"].append(
             note(title, sum(across) / 2, 0, "center", "top") | {"yshift": -22}
         )
-    fig.update_layout(layout | sheet(760, 40, 12, 48, 48))
+    fig.update_layout(layout | sheet(660, 40, 12, 48, 48))
     return as_dict(fig)
 
 
