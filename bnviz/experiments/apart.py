@@ -23,6 +23,7 @@ __all__ = [
     "outcomes",
     "scores",
     "shares",
+    "slower",
 ]
 
 Results = Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]
@@ -241,3 +242,23 @@ def scores(results: Results) -> dict[str, dict[str, str]]:
             right = sum(said[name] == kept for name, kept in known.items())
             table[explanation][activation] = f"{right} of {len(known)}" if known else "nothing"
     return table
+
+
+def slower(contest: Contest, rows: list[Row]) -> dict[str, dict[str, float]]:
+    """BN at no larger rate than the network without BN chose: what is left of its gain?
+
+    On validation images, with the seeds of the tuning: nobody ran it on test images. For each
+    budget the rate that 'scaled' chose, the best one of BN's trials up to that, and the share of
+    the gain over 'unscaled' that it keeps.
+    """
+    who = {c.name: c for c in contest.contenders}
+    found = {}
+    for budget in contest.budgets:
+        scores = {n: contest.scores(who[n], budget, rows) for n in ("bn", "unscaled")}
+        limit = contest.choice(who["scaled"], budget, rows).values["lr"]
+        rates = [point["lr"] for point in contest.points(who["bn"])]
+        score, lr = max((s, r) for s, r in zip(scores["bn"], rates, strict=True) if r <= limit)
+        base, best = max(scores["unscaled"]), max(scores["bn"])
+        share = (score - base) / (best - base)
+        found[f"{budget} steps"] = {"limit": limit, "lr": lr, "share": share}
+    return found

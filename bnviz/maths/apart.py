@@ -98,7 +98,7 @@ class WeightNormed(nn.Linear):
     """
 
     def __init__(self, inputs: int, outputs: int):
-        super().__init__(inputs, outputs)
+        super().__init__(inputs, outputs)  # pyright: ignore[reportUnknownMemberType]
         nn.init.zeros_(self.bias)
         self.gain = nn.Parameter(torch.ones(outputs))
 
