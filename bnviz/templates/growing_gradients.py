@@ -13,8 +13,8 @@ __all__ = ["NETS", "growing_gradients"]
 NETS = {
     "plain": ("without BN", "◆", theme.PLAIN, "diamond"),
     "bn": ("with BN", "●", theme.BN, "circle"),
-    "bn_skip": ("BN and shortcuts", "■", theme.THIRD, "square"),
-    "skip": ("shortcuts, no BN", "▲", theme.SECOND, "triangle-up"),
+    "bn_skip": ("BN, shortcuts", "■", theme.THIRD, "square"),
+    "skip": ("shortcuts alone", "▲", theme.SECOND, "triangle-up"),
 }
 _PANELS = {
     "signal": ("<b>pre-activations</b>: size, by layer", (0.66, 1.0)),

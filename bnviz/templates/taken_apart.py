@@ -19,7 +19,7 @@ ROWS = {
 }
 _ACROSS = ((0.0, 0.3), (0.36, 0.66), (0.72, 1.0))  # loss, accuracy, pre-activations
 _TALL = 0.8  # of a row, is panel; above it stands the heading
-_TITLES = ("loss (log)", "test accuracy", "into the last<br>sigmoid, tanh, ReLU")
+_TITLES = ("loss (log)", "test accuracy", "before the<br>last activation")
 
 
 def taken_apart(low: float, high: float, bins: int) -> dict:
@@ -71,4 +71,4 @@ def _loss() -> dict:
 
 
 def _share() -> dict:
-    return {"range": [0, 1.04], "tickvals": [0, 0.5, 1], "ticktext": ["0", "", "100 %"]}
+    return {"range": [0, 1.04], "tickvals": [0, 0.5, 1], "ticktext": ["0", "", "1"]}
