@@ -13,14 +13,18 @@ from bnviz.maths.apart import TakenApart
 from bnviz.maths.data import digits
 from bnviz.maths.nets import initialise
 
-CONTESTS = {contest.name.removeprefix("apart-"): contest for contest in apart.CONTESTS}
-RESULTS = {kind: experiments.load(f"apart-{kind}") for kind in CONTESTS}
-SIGMOID = CONTESTS["sigmoid"]
+KINDS = ("sigmoid", "relu")
+RESULTS = {
+    kind: (experiments.load(f"apart-{kind}"), experiments.load(f"apart-own-{kind}"))
+    for kind in KINDS
+}
+SIGMOID = next(contest for contest in apart.CONTESTS if contest.name == "apart-sigmoid")
+ROWS_STORED = RESULTS["sigmoid"][0]["rows"]
 
 
 def as_if(name: str, other: str, share: float = 1.0) -> list[dict]:
     """The stored rows of sigmoid, but a contender has that share of another one's gain."""
-    contest, rows = SIGMOID, RESULTS["sigmoid"]["rows"]
+    contest, rows = SIGMOID, ROWS_STORED
     who = {c.name: c for c in contest.contenders}
     curves = {
         budget: {n: contest.curves(who[n], budget, rows) for n in (other, "unscaled")}
@@ -61,18 +65,19 @@ def test_what_is_told_is_what_the_rule_says():
     words = {True: "keeps", False: "loses", None: "open"}
     for kind, of in found.items():
         for name, one in of.items():
-            said = told[kind][apart.INTERVENTIONS[name]]
+            said = told[kind][apart.INTERVENTIONS.get(name, apart.OWN)]
             assert said == "no gain" if one is None else said.startswith(words[one.kept])
     for explanation, said in apart.PREDICTIONS.items():
         for kind, score in apart.scores(RESULTS)[explanation].items():
-            known = [n for n in said if found[kind][n] and found[kind][n].kept is not None]
-            right = [n for n in known if found[kind][n].kept == said[n]]
+            of = found[kind] | {"detached": found[kind]["own"]}
+            known = [n for n in said if of[n] and of[n].kept is not None]
+            right = [n for n in known if of[n].kept == said[n]]
             assert score == (f"{len(right)} of {len(known)}" if known else "nothing")
 
 
 @pytest.mark.parametrize("name", ["mean", "weight"])
 def test_a_stored_run_is_recomputed(name):
-    rows = RESULTS["sigmoid"]["rows"]
+    rows = ROWS_STORED
     cell = next(c for c in SIGMOID.report_cells(rows) if c["contender"] == name)
     (stored,) = (
         r["scores"]
@@ -106,3 +111,12 @@ def test_the_largest_curvature_is_that_of_the_hessian(net):
     block = torch.autograd.functional.hessian(loss, head).reshape(head.numel(), -1)
     assert found["top_0"] >= torch.linalg.eigvalsh(block)[-1].item() * 0.99
     assert RATE * found["top_0"] < 2  # the rate is small enough for all of them to descend
+
+
+def test_a_slower_bn_is_one_of_its_own_trials():
+    who = {c.name: c for c in SIGMOID.contenders}
+    for budget, found in apart.slower(SIGMOID, ROWS_STORED).items():
+        number = int(budget.split()[0])
+        assert found["lr"] <= found["limit"]
+        assert found["limit"] == SIGMOID.choice(who["scaled"], number, ROWS_STORED).values["lr"]
+        assert found["share"] <= 1
