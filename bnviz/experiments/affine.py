@@ -66,7 +66,7 @@ CONTESTS = (
         "affine-only",
         "gamma, beta and the last layer learned, all other weights as drawn",
         "Can gamma and beta carry what a network learns?",
-        ("C10",),
+        ("C10", "C60"),
         (_side("affine", "relu", HIDDEN), _side("head", "relu", HIDDEN + AFFINE)),
     ),
 )
