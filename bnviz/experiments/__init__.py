@@ -74,8 +74,6 @@ _MODULES = {
     "placed-relu": "tuned",
     "apart-sigmoid": "apart",
     "apart-relu": "apart",
-    "apart-own-sigmoid": "apart",
-    "apart-own-relu": "apart",
     "centring": "centring",
     "affine-held-sigmoid": "affine",
     "affine-held-relu": "affine",

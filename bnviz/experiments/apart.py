@@ -26,11 +26,17 @@ __all__ = [
     "slower",
 ]
 
-Results = Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]
+Results = Mapping[str, Mapping[str, Any]]
 
 WIDTH, DEPTH, BATCH = 64, 10, 32
 SPACE = {"lr": LogUniform(0.003, 30), "scale": LogUniform(0.1, 32)}
-RATE = {"lr": SPACE["lr"]}  # behind BN the initial scale acts as a rate: no setting of its own
+# behind a spread that divides, the initial scale acts as a rate: no setting of its own
+RATE = {"lr": SPACE["lr"]}
+SMALL = {"lr": LogUniform(1e-5, 3)}
+SPACES = {
+    "scaled": SPACE, "mean": SPACE, "weight": SPACE,
+    "variance": SMALL, "detached": SMALL, "own": SMALL,
+}  # fmt: skip
 MARGIN = 0.02  # a gain below it explains nothing
 HALF = 0.5  # of the gain: who has more than that keeps it
 
@@ -40,24 +46,24 @@ INTERVENTIONS = {
     "mean": "only the mean is subtracted",
     "variance": "only the spread is divided by",
     "detached": "all of BN, no gradient through the statistics",
+    "own": "the same, judged with the test images' own statistics",
     "noisy": "all of BN, noise behind it at every step",
     "weight": "weight normalisation in its place",
 }
 # Statistics that count as constants let means drift, and running values lag behind. So training
 # and evaluation are judged apart: with the test images' own statistics, only training is.
-OWN = "the same, judged with the test images' own statistics"
 # explanation -> intervention -> whether the gain should stay; where it says nothing, it is left out
 PREDICTIONS: dict[str, dict[str, bool]] = {
     "less internal covariate shift": {
-        "scaled": False, "detached": True, "noisy": False, "weight": False,
+        "scaled": False, "own": True, "noisy": False, "weight": False,
     },
-    "a smoother loss": {"scaled": False, "detached": False, "noisy": True},
+    "a smoother loss": {"scaled": False, "own": False, "noisy": True},
     "length and direction parted": {
-        "scaled": False, "mean": False, "variance": True, "detached": False, "weight": True,
+        "scaled": False, "mean": False, "variance": True, "own": False, "weight": True,
     },
-    "noise of the batch": {"scaled": False, "detached": True, "noisy": True, "weight": False},
+    "noise of the batch": {"scaled": False, "own": True, "noisy": True, "weight": False},
     "signals that reach all layers": {
-        "scaled": True, "mean": True, "variance": False, "noisy": True, "weight": False,
+        "scaled": True, "mean": True, "variance": False, "noisy": True, "weight": True,
     },
 }  # fmt: skip
 
@@ -78,14 +84,16 @@ def run(cell: Row) -> Row:
 
 def _contender(name: str, activation: str) -> Contender:
     part = "none" if name in ("scaled", "unscaled") else name
-    space = RATE if name in ("bn", "detached", "own", "noisy", "weight", "unscaled") else SPACE
-    return Contender(name, space, {"part": part, "activation": activation})
+    return Contender(name, SPACES.get(name, RATE), {"part": part, "activation": activation})
 
 
 _FIXED = {
     "data": "digits; 287 of the training images choose, the test images judge",
     "batch": BATCH,
-    "scale": "1 where it is not tuned: behind a normalisation it acts as a rate",
+    "scale": "1 where it is not tuned: behind a normalisation it acts as a rate; gains of weight "
+    "normalisation begin as the lengths of the drawn weights",
+    "own": "statistics count as constants in the backward pass, as in 'detached'; validation and "
+    "test images are normalised with their own mean and variance, each set as one batch",
     "gain": "accuracy over that of 'unscaled', no BN and initial scale 1; of BN above "
     f"{MARGIN}, or there is nothing to explain",
     "no": f"an intervention keeps the gain only if the interval of its difference to "
@@ -111,43 +119,19 @@ def _contest(activation: str) -> Contest:
         run=run,
         steps=600,
         trials=32,
-        seeds=tuple(range(12)),
+        tuning_seeds=(100, 101),
+        seeds=tuple(range(10)),
         notes=(
             "Runs that are not finite count as 0.1, the accuracy of guessing.",
-            "The predictions were written after one seed had been seen at one rate and scale.",
+            "A first contest, of sigmoids with other ranges, had shown that rates of 'detached' "
+            "and 'variance' must be small, that running values of 'detached' lag, and that gains "
+            "of 1 never learn; its data are not used. The predictions are older, but that of "
+            "'signals that reach all layers' on 'weight', which was turned when the gains were.",
         ),
     )
 
 
-def _own(activation: str) -> Contest:
-    names = ("bn", "unscaled", "own")
-    return Contest(
-        name=f"apart-own-{activation}",
-        title=f"BN with statistics as constants, judged on its training: {DEPTH} {activation} "
-        "layers",
-        claims=("C55",),
-        question="Does BN without the gradient through its statistics train as well, if its "
-        "running values play no part in judging it?",
-        fixed=_FIXED
-        | {
-            "network": f"{DEPTH} hidden {activation} layers of {WIDTH}",
-            "own": "statistics count as constants in the backward pass; validation and test "
-            "images are normalised with their own mean and variance, each set as one batch",
-        },
-        contenders=tuple(_contender(name, activation) for name in names),
-        run=run,
-        steps=600,
-        trials=32,
-        seeds=tuple(range(12)),
-        notes=(
-            "Runs that are not finite count as 0.1, the accuracy of guessing.",
-            "Added after the running values of 'detached' in `apart-sigmoid` were seen to lag.",
-        ),
-    )
-
-
-_KINDS = ("sigmoid", "relu")
-CONTESTS = (*map(_contest, _KINDS), *map(_own, _KINDS))
+CONTESTS = tuple(map(_contest, ("sigmoid", "relu")))
 
 
 @dataclass(frozen=True)
@@ -171,7 +155,7 @@ def outcome(contest: Contest, name: str, rows: list[Row]) -> Outcome | None:
     >>> outcome(CONTESTS[0], "fixup", [])
     Traceback (most recent call last):
     ValueError: no contender 'fixup'; there are bn, unscaled, scaled, mean, variance, detached, \
-noisy, weight
+own, noisy, weight
     """
     who = {c.name: c for c in contest.contenders}
     if name not in who:
@@ -196,25 +180,21 @@ def outcomes(results: Results) -> dict[str, dict[str, Outcome | None]]:
     """Every intervention in every stored contest: activation -> intervention -> what came of it.
 
     Args:
-        results: activation -> the stored contests `apart-ACTIVATION` and `apart-own-ACTIVATION`.
+        results: activation -> `experiments.load("apart-" + activation)`.
     """
     contests = {contest.name: contest for contest in CONTESTS}
-    found: dict[str, dict[str, Outcome | None]] = {}
-    for activation, (all_parts, own) in results.items():
-        contest, rows = contests[all_parts["name"]], all_parts["rows"]
-        of = {name: outcome(contest, name, rows) for name in INTERVENTIONS}
-        of["own"] = outcome(contests[own["name"]], "own", own["rows"])
-        found[activation] = of
-    return found
+    return {
+        activation: {
+            name: outcome(contests[result["name"]], name, result["rows"]) for name in INTERVENTIONS
+        }
+        for activation, result in results.items()
+    }
 
 
 def shares(results: Results) -> dict[str, dict[str, str]]:
     """For a table: share of BN's gain that is left, at the budget, and what the rule says of it."""
-    told: dict[str, str] = {}
-    for name, done in INTERVENTIONS.items():
-        told |= {name: done} | ({"own": OWN} if name == "detached" else {})
     return {
-        activation: {done: _in_words(of[name]) for name, done in told.items()}
+        activation: {INTERVENTIONS[name]: _in_words(found) for name, found in of.items()}
         for activation, of in outcomes(results).items()
     }
 
@@ -229,16 +209,14 @@ def _in_words(found: Outcome | None) -> str:
 def scores(results: Results) -> dict[str, dict[str, str]]:
     """For a table: of its predictions that the data decide, how many of an explanation are right.
 
-    Explanation -> activation -> such as "3 of 4". What it says of statistics as constants is about
-    training, and is judged by "own".
+    Explanation -> activation -> such as "3 of 4".
     """
     found = outcomes(results)
     table: dict[str, dict[str, str]] = {}
     for explanation, said in PREDICTIONS.items():
         table[explanation] = {}
         for activation, of in found.items():
-            judged = {name: of["own" if name == "detached" else name] for name in said}
-            known = {name: o.kept for name, o in judged.items() if o and o.kept is not None}
+            known = {name: o.kept for name in said if (o := of[name]) and o.kept is not None}
             right = sum(said[name] == kept for name, kept in known.items())
             table[explanation][activation] = f"{right} of {len(known)}" if known else "nothing"
     return table

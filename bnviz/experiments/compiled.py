@@ -12,7 +12,7 @@ from torch import Tensor
 from bnviz.compile.figure import compile_functions
 from bnviz.compile.instance import Instance
 from bnviz.compile.trace import Function, Layout
-from bnviz.maths.apart import TakenApart
+from bnviz.maths.apart import TakenApart, lengths_of
 from bnviz.maths.data import Split, digits
 from bnviz.maths.functional import State, descend, evaluate
 from bnviz.maths.measures import accuracy
@@ -117,7 +117,9 @@ def _functions(net: MLP) -> list[Function]:
     weights = [name for name, v in net.named_parameters() if v.ndim > 1]
 
     def initial(seed: Tensor, controls: Tensor) -> State:
-        return {"next_state": layout.pack(initialise(net, seed.reshape(()), controls[1]))}
+        return {
+            "next_state": layout.pack(lengths_of(initialise(net, seed.reshape(()), controls[1])))
+        }
 
     def step(state: Tensor, rows: Tensor, controls: Tensor) -> State:
         now = layout.unpack(state)

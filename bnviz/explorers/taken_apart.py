@@ -8,7 +8,7 @@ from torch import Tensor
 from bnviz.explorers import _controls
 from bnviz.figure.explorer import Binding, Counted, Simulation
 from bnviz.maths import measures
-from bnviz.maths.apart import TakenApart
+from bnviz.maths.apart import TakenApart, lengths_of
 from bnviz.maths.data import digits
 from bnviz.maths.functional import State, alike, descend, evaluate, gather, hold, part
 from bnviz.maths.record import inputs_of
@@ -28,7 +28,7 @@ def _net(name: str) -> TakenApart:
 
 def initial(seed: Tensor, **controls: Tensor) -> State:
     """All networks begin with the same weights."""
-    return alike({name: _net(name) for name in NETS}, seed, controls["scale"])
+    return lengths_of(alike({name: _net(name) for name in NETS}, seed, controls["scale"]))
 
 
 def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[str, Tensor]]:

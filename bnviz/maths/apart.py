@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from bnviz.maths.nets import MLP, BatchNorm
 from bnviz.maths.noisy import NoisyBatchNorm
 
-__all__ = ["PARTS", "PartOfBatchNorm", "TakenApart", "WeightNormed"]
+__all__ = ["PARTS", "PartOfBatchNorm", "TakenApart", "WeightNormed", "lengths_of"]
 
 PARTS = ("none", "mean", "variance", "detached", "own", "bn", "noisy", "weight", "affine")
 
@@ -86,7 +86,8 @@ class WeightNormed(nn.Linear):
     """A linear layer whose length and direction are learned apart: w = gain v / ||v||.
 
     One length for each unit; `weight` holds v, (outputs, inputs), `gain` is (outputs,). Both gains
-    and the bias learn. What a unit computes does not depend on the length of its v.
+    and the bias learn. What a unit computes does not depend on the length of its v. `lengths_of`
+    gives gains with which it begins as a linear layer with the weights v.
 
     Source: Salimans and Kingma (2016), without their initialisation from data.
 
@@ -105,6 +106,20 @@ class WeightNormed(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         length = (self.weight * self.weight).sum(1).sqrt()  # (outputs,)
         return F.linear(input, self.weight) * (self.gain / length) + self.bias
+
+
+def lengths_of(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same values of a network, but every gain is the length of its v; (outputs,) each.
+
+    >>> lengths_of({"a.weight": torch.tensor([[3.0, 4.0]]), "a.gain": torch.ones(1)})["a.gain"]
+    tensor([5.])
+    """
+    gains = {
+        name: (state[f"{name.removesuffix('gain')}weight"] ** 2).sum(1).sqrt()
+        for name in state
+        if name.endswith("gain")
+    }
+    return {**state, **gains}
 
 
 class TakenApart(MLP):
