@@ -14,12 +14,9 @@ from bnviz.maths.data import digits
 from bnviz.maths.nets import initialise
 
 KINDS = ("sigmoid", "relu")
-RESULTS = {
-    kind: (experiments.load(f"apart-{kind}"), experiments.load(f"apart-own-{kind}"))
-    for kind in KINDS
-}
+RESULTS = {kind: experiments.load(f"apart-{kind}") for kind in KINDS}
 SIGMOID = next(contest for contest in apart.CONTESTS if contest.name == "apart-sigmoid")
-ROWS_STORED = RESULTS["sigmoid"][0]["rows"]
+ROWS_STORED = RESULTS["sigmoid"]["rows"]
 
 
 def as_if(name: str, other: str, share: float = 1.0) -> list[dict]:
@@ -65,11 +62,11 @@ def test_what_is_told_is_what_the_rule_says():
     words = {True: "keeps", False: "loses", None: "open"}
     for kind, of in found.items():
         for name, one in of.items():
-            said = told[kind][apart.INTERVENTIONS.get(name, apart.OWN)]
+            said = told[kind][apart.INTERVENTIONS[name]]
             assert said == "no gain" if one is None else said.startswith(words[one.kept])
     for explanation, said in apart.PREDICTIONS.items():
         for kind, score in apart.scores(RESULTS)[explanation].items():
-            of = found[kind] | {"detached": found[kind]["own"]}
+            of = found[kind]
             known = [n for n in said if of[n] and of[n].kept is not None]
             right = [n for n in known if of[n].kept == said[n]]
             assert score == (f"{len(right)} of {len(known)}" if known else "nothing")

@@ -12,7 +12,7 @@ A run goes on to twice the steps and is scored on its way, so one run serves all
 settings are constant in time. (A contender whose rate decays would need a run for each.)
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import mean, median
 from typing import Any, ClassVar
@@ -272,11 +272,17 @@ class Contest:
             f"best of {m}" if m > 1 else "one trial": effect_on_best(ours, theirs, m) for m in few
         }
 
-    def edges(self, rows: list[Row]) -> tuple[str, ...]:
-        """The settings of any contender whose best value, for any budget, lies at an edge."""
+    def edges(self, rows: list[Row], names: Sequence[str] | None = None) -> tuple[str, ...]:
+        """The settings whose best value, for any budget, lies at an edge.
+
+        Args:
+            rows: of the contest.
+            names: of the contenders that count; None takes all.
+        """
         return tuple(
             f"{name} of {c.name} ({budget} steps)"
             for c in self.contenders
+            if names is None or c.name in names
             for budget in self.budgets
             for name in self.choice(c, budget, rows).edges
         )

@@ -89,7 +89,8 @@ def _contest(row: Mapping, book: Path) -> Part:
     searched = row["measure"] == "search"
     compare = contest.search_effects if searched else contest.effects
     effects = compare(others[row["against"]], rows)
-    verdict = better(effects, margin, () if searched else contest.edges(rows))
+    edges = contest.edges(rows, (contest.contenders[0].name, row["against"]))
+    verdict = better(effects, margin, () if searched else edges)
     return Part(
         says=row["says"],
         rival=row["rival"],
