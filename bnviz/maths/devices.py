@@ -11,7 +11,7 @@ Backward, it sends the sums of dy and of dy * x_hat, and gets the totals:
 The gradients of weight and bias stay local sums, as all other gradients do: whoever steps adds them
 up. PyTorch's `SyncBatchNorm` does the same, on GPUs only; this runs on any machine.
 
-Source: Peng et al. (2018), MegDet, section 3.3.
+Source: Peng et al. (2018), MegDet, on Cross-GPU Batch Normalization.
 """
 
 import tempfile
