@@ -14,6 +14,8 @@ In this order it is a course; each module opens with its formulas and their sour
 8. `fold`, `reestimate`: inference without the layer; statistics measured afterwards.
 9. `broken`, `checks`: the usual mistakes, and the questions that find them.
 10. `landscape`, `surface`: how smooth the loss is along a gradient, and in a plane.
+11. `relatives`: layer, group and instance normalisation, and a network for all of them. `noise`:
+    how far a batch's statistics scatter. `devices`: one batch in several processes.
 
 At the papers' scale, with PyTorch's own layers: `vgg`, `nin`.
 
