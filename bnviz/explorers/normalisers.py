@@ -5,7 +5,6 @@ The smallest batch is one example, which `nets.BatchNorm` refuses; `relatives.Re
 
 from functools import cache
 
-import torch
 from torch import Tensor
 
 from bnviz.explorers import _controls

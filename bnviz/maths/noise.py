@@ -18,7 +18,7 @@ import math
 
 from bnviz.maths import _arguments as arguments
 
-__all__ = ["inverse_deviation", "mean", "deviation"]
+__all__ = ["deviation", "inverse_deviation", "mean"]
 
 
 def mean(m: float) -> tuple[float, float]:

@@ -38,8 +38,8 @@ def moments_of(x: Tensor, kind: str, groups: int = 1) -> tuple[Tensor, Tensor]:
         ValueError: for another shape, an unknown kind, or groups that do not divide the channels.
 
     >>> x = torch.tensor([[[1.0, 3.0], [5.0, 7.0]]])
-    >>> moments_of(x, "layer")[0].flatten().tolist(), moments_of(x, "instance")[0].flatten().tolist()
-    ([4.0], [2.0, 6.0])
+    >>> [moments_of(x, kind)[0].flatten().tolist() for kind in ("layer", "instance")]
+    [[4.0], [2.0, 6.0]]
     """
     arguments.like("x", x)
     if x.ndim not in (2, 3):

@@ -55,7 +55,11 @@ def normalisers() -> dict:
         layout |= panel(k, across, _BELOW, time_axis(k, across), more)
         for kind, label, colour, dash in NETS:
             still = what == "test"  # the loss jumps too much for a dash to be seen
-            line = {"color": colour, "width": 2 if still else 1.1, "dash": dash if still else "solid"}
+            line = {
+                "color": colour,
+                "width": 2 if still else 1.1,
+                "dash": dash if still else "solid",
+            }
             number = ".2f" if what == "loss" else ".1%"
             fig.add_scatter(**curve(f"{kind}-{what}", k, line, f"{what}, {label}", label, number))
         layout["annotations"].append(heading(title, across[0], _BELOW[1] + 0.006))
