@@ -295,8 +295,8 @@ def test_a_probe_again(norm, mates):
 def test_devices_that_hold_one_class_learn_nothing_with_statistics_of_their_own():
     cell = {"order": "one class", "seed": 0, "steps": 40}
     rows = {n: company.run_sorted({**cell, "norm": n}) for n in ("bn, own", "bn, shared", "group")}
-    assert rows["bn, own"]["loss"] == pytest.approx(math.log(10), abs=0.02)
-    assert max(rows["bn, shared"]["loss"], rows["group"]["loss"]) < 1.5
+    assert rows["bn, own"]["loss"] == pytest.approx(math.log(10), abs=0.2)
+    assert max(rows["bn, shared"]["loss"], rows["group"]["loss"]) < 1.5  # of 2.3
 
 
 def test_each_device_gets_the_classes_that_it_should():
