@@ -72,13 +72,13 @@ BATCH_NOISE = Explorer(
     caption=(
         "Each dot is one batch of the size below it. The grey lines hold one standard deviation to "
         "either side of the mean, as theory has it for Gaussian values. Violet: batches of m, cut "
-        "into groups of g that are normalised by themselves; each dot is one group. What lies "
-        "beyond an axis is drawn at its end. In which panel do small batches differ most from "
-        "large ones?"
+        "into groups of g (at most m) that are normalised by themselves; each dot is one group. "
+        "What lies beyond an axis is drawn at its end. In which panel do small batches differ most "
+        "from large ones?"
     ),
     controls=(
         Slider("batch", "batch size m", 2, LARGEST, 64, 1, scale="log2", format="d"),
-        Slider("group", "group size g, at most m", 2, LARGEST, 64, 1, scale="log2", format="d"),
+        Slider("group", "group size g", 2, LARGEST, 64, 1, scale="log2", format="d"),
         Choice("data", "values", DATA, DATA[0]),
         Slider("draw", "draw again (seed)", 0, 50, 0, 1, format="d"),
     ),

@@ -48,7 +48,7 @@ def compute(
         "strong": _flat(torch.where(member, shown, torch.nan)),
         "pale": _flat(torch.where(member, torch.nan, shown)),
         **_frame("chosen", example, channel, place, 0.5),
-        **_frame("changed", changed, channel, place, 0.36),
+        **_frame("changed", changed, channel, place, 0.42),
         **curves,
         "now_x": change.reshape(1),
         "now_y": (y[-2] * of).sum().reshape(1),

@@ -47,7 +47,14 @@ def shared_cells() -> dict:
     change = {"range": [-6, 6], "dtick": 3, "title": {"text": "change"}, "tickangle": 0}
     output = {"range": [-3.2, 3.2], "tickvals": [-2, 0, 2]}
     marks = [
-        note(f"<b>{label}</b>", 0.01 + 0.25 * k, _BELOW[1] + 0.006, "left", "bottom", colour)
+        note(
+            f"<b>{label.split()[0]}</b>",
+            0.01 + 0.25 * k,
+            _BELOW[1] + 0.006,
+            "left",
+            "bottom",
+            colour,
+        )
         for k, (label, (colour, _)) in enumerate(zip(KINDS, _LOOKS, strict=True))
     ]
     for words in marks:
@@ -64,7 +71,7 @@ def shared_cells() -> dict:
 def _cells(fig: go.Figure, length: int) -> None:
     at = {"x": np.arange(length), "y": np.arange(length), "z": np.zeros((length, length))}
     look = {"zmin": -3.5, "zmax": 3.5, "showscale": False, "hoverinfo": "skip"}
-    words = {"texttemplate": "%{z:.1f}", "textfont": {"size": 11}}
+    words = {"texttemplate": "%{z:.1f}", "textfont": {"size": 10}}
     fig.add_heatmap(uid="pale", colorscale=theme.SIGNED_PALE_SCALE, **at, **look)
     fig.add_heatmap(uid="strong", colorscale=theme.SIGNED_SCALE, **at, **look, **words)
     for uid, colour, width in (("changed", theme.PLAIN, 3), ("chosen", theme.SECOND, 3)):
