@@ -31,7 +31,7 @@ def run_sorted(cell: Row) -> Row:
     parts = 1 if cell["norm"] == "bn, shared" else DEVICES
     running = [{k: weights[k].clone() for k in own} for _ in range(parts)]
     generator = torch.Generator().manual_seed(cell["seed"])
-    learned = [k for k, _ in net.named_parameters()]
+    learned, loss = [k for k, _ in net.named_parameters()], torch.tensor(torch.nan)
     for _ in range(cell.get("steps", STEPS)):
         rows = _rows(cell["order"], generator).reshape(parts, -1)
         values = {k: weights[k].detach().requires_grad_() for k in learned}

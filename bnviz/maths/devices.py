@@ -17,11 +17,12 @@ Source: Peng et al. (2018), MegDet, on Cross-GPU Batch Normalization.
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, multiprocessing
+from torch import Tensor
+from torch.multiprocessing.spawn import spawn  # pyright: ignore[reportUnknownVariableType]
 
 from bnviz.maths import _arguments as arguments
 
@@ -33,8 +34,8 @@ class SharedNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-        total = torch.stack([torch.full_like(x[0], len(x)), x.sum(0), (x * x).sum(0)])  # (3, d)
-        dist.all_reduce(total)
+        sums = torch.stack([torch.full_like(x[0], len(x)), x.sum(0), (x * x).sum(0)])  # (3, d)
+        total = _all_reduce(sums)
         n, mean, square = total[0], total[1] / total[0], total[2] / total[0]
         rstd = torch.rsqrt(square - mean**2 + eps)
         x_hat = (x - mean) * rstd
@@ -45,10 +46,16 @@ class SharedNorm(torch.autograd.Function):
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         (dy,), (x_hat, weight, rstd, n) = upstream, ctx.saved_tensors
         own = torch.stack([dy.sum(0), (dy * x_hat).sum(0)])  # (2, d): of bias, of weight
-        total = own.clone()
-        dist.all_reduce(total)
+        total = _all_reduce(own)
         dx = weight * rstd * (dy - (total[0] + x_hat * total[1]) / n)
         return dx, own[1], own[0], None
+
+
+def _all_reduce(v: Tensor) -> Tensor:
+    """The sum of v over all devices."""
+    total = v.clone()
+    dist.all_reduce(total)  # pyright: ignore[reportUnknownMemberType]
+    return total
 
 
 def forward_backward(
@@ -71,7 +78,7 @@ def forward_backward(
         y, dx, and this device's share of the gradients of weight and bias.
     """
     x, w, b = (v.clone().requires_grad_() for v in (parts[rank], weight, bias))
-    y = SharedNorm.apply(x, w, b, eps)
+    y = cast(Tensor, SharedNorm.apply(x, w, b, eps))  # pyright: ignore[reportUnknownMemberType]
     dx, dw, db = torch.autograd.grad(y, (x, w, b), upstream[rank])
     return {"y": y.detach(), "dx": dx, "weight": dw, "bias": db}
 
@@ -92,11 +99,13 @@ def run(work: Callable[..., Any], devices: int, *given: Any) -> list[Any]:
     """
     arguments.whole("devices", devices, 1)
     with tempfile.TemporaryDirectory() as folder:
-        multiprocessing.spawn(_device, (devices, folder, work, given), nprocs=devices)
+        spawn(_device, (devices, folder, work, given), nprocs=devices)
         return [torch.load(Path(folder) / f"{rank}.pt") for rank in range(devices)]
 
 
-def _device(rank: int, devices: int, folder: str, work: Callable[..., Any], given: tuple) -> None:
+def _device(
+    rank: int, devices: int, folder: str, work: Callable[..., Any], given: tuple[Any, ...]
+) -> None:
     """One process: join the group, work, leave the result in the folder."""
     torch.set_num_threads(1)
     meeting = (Path(folder) / "meeting").as_uri()

@@ -11,8 +11,6 @@
 Only `batch` asks the other examples, so only it needs running values for evaluation.
 """
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
@@ -165,4 +163,4 @@ class BlockNet(nn.Module):
 
 def _blocks(x: Tensor) -> Tensor:
     """Rows of 64 pixels as 16 blocks of 2 x 2: (m, 64) -> (m, 16, 4)."""
-    return cast(Tensor, x.reshape(-1, 4, 2, 4, 2)).transpose(2, 3).reshape(-1, 16, 4)
+    return x.reshape(-1, 4, 2, 4, 2).transpose(2, 3).reshape(-1, 16, 4)
