@@ -20,6 +20,7 @@ NUMBER = {  # page -> the number of its chapter, in the order of the book
     "inference": 5,
     "benefits": 6,
     "landscape": 6,
+    "batches": 7,
     "taken-apart": 9,
 }
 CHAPTERS = list(NUMBER)

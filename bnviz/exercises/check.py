@@ -2,14 +2,34 @@
 
 from typing import Any
 
-from bnviz.exercises import apart, backprop, benefits, inference, landscape, placement, shift, steps
+from bnviz.exercises import (
+    apart,
+    backprop,
+    batches,
+    benefits,
+    inference,
+    landscape,
+    placement,
+    shift,
+    steps,
+)
 from bnviz.exercises.answers import NOT_YET, Answer
 
 __all__ = ["EXERCISES", "check"]
 
 EXERCISES: dict[str, dict[str, Answer]] = {
     f"{chapter.__name__.rpartition('.')[2]}-{number}": asked
-    for chapter in (shift, steps, backprop, placement, inference, benefits, landscape, apart)
+    for chapter in (
+        shift,
+        steps,
+        backprop,
+        placement,
+        inference,
+        benefits,
+        landscape,
+        batches,
+        apart,
+    )
     for number, asked in chapter.EXERCISES.items()
 }
 

@@ -82,6 +82,11 @@ _MODULES = {
     "tuned-batch-3": "tuned",
     "tuned-batch-4": "tuned",
     "tuned-batch-8": "tuned",
+    "normalised-batch-2": "normalised",
+    "normalised-batch-4": "normalised",
+    "normalised-batch-32": "normalised",
+    "sorted-devices": "company",
+    "batch-mates": "company",
     "vgg-tuned": "vgg",
     "vgg-changes": "vgg_changes",
 }

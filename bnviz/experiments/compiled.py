@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bnviz.compile.figure import compile_functions
 from bnviz.compile.instance import Instance
@@ -53,6 +53,16 @@ class Trainer:
         for name, parameter in net.named_parameters():
             if any(part in name for part in frozen):
                 parameter.requires_grad_(False)
+        self._compile(net, batch)
+
+    @classmethod
+    def of(cls, net: nn.Module, batch: int) -> "Trainer":
+        """A trainer of any network for the digits; its own parameters are never used."""
+        made = cls.__new__(cls)
+        made._compile(net, batch)
+        return made
+
+    def _compile(self, net: nn.Module, batch: int) -> None:
         self.batch, self.functions = batch, _functions(net)
         self.instance = Instance(compile_functions(self.functions, (batch, batch)))
 
@@ -110,7 +120,7 @@ def trainer(batch: int, **network) -> Trainer:
     return Trainer(batch, **network)
 
 
-def _functions(net: MLP) -> list[Function]:
+def _functions(net: nn.Module) -> list[Function]:
     """`initial`, `step` and `observe` of a network, as the compiler wants them."""
     fit, judge = held_out()
     layout = Layout({k: tuple(v.shape) for k, v in net.state_dict().items()})

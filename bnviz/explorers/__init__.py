@@ -21,6 +21,7 @@ _CHAPTERS = {
     "inference": ("moving-average", "train-eval", "folding", "broken-batchnorm"),
     "benefits": ("learning-rate", "init-scale", "weight-scale"),
     "landscape": ("landscape", "landscape-linear", "loss-surface", "regularisation"),
+    "batches": ("shared-cells", "batch-noise", "normalisers"),
     "taken-apart": ("taken-apart", "growing-gradients", "curvature"),
 }
 

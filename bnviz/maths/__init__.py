@@ -15,7 +15,9 @@ In this order it is a course; each module opens with its formulas and their sour
 9. `broken`, `checks`: the usual mistakes, and the questions that find them.
 10. `landscape`, `surface`, `sharpness`: how smooth the loss is along a gradient, in a plane, and
     how steep at a point.
-11. `apart`, `meanfield`: layers with one part of BN, and what theory says of deep random networks.
+11. `relatives`: layer, group and instance normalisation, and a network for all of them. `noise`:
+    how far a batch's statistics scatter. `devices`: one batch in several processes.
+12. `apart`, `meanfield`: layers with one part of BN, and what theory says of deep random networks.
 
 At the papers' scale, with PyTorch's own layers: `vgg`, `nin`.
 
