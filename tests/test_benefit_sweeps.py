@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from bnviz import experiments
 from bnviz.experiments import changes
-from bnviz.experiments.compiled import Trainer, held_out
+from bnviz.experiments.compiled import held_out, trainer
 from bnviz.experiments.norms import RECORDED
 from bnviz.experiments.rates import band
 from bnviz.maths.data import digits
@@ -38,7 +38,7 @@ def test_a_band_is_the_longest_unbroken_run():
 
 def test_l2_is_the_weight_decay_of_torch_on_matrices():
     sizes, steps, rate = (64, 16, 10), 30, 0.2
-    ours = Trainer(32, sizes=sizes, activation="relu")
+    ours = trainer(32, sizes=sizes, activation="relu")
     found = ours.scores([steps], lr=rate, scale=1.0, seed=1, l2=0.1, first=100)["test"][0]
     fit, judge = held_out()
     net, rows = MLP(sizes, activation="relu"), Shuffler(100, 1)
@@ -59,7 +59,7 @@ def test_l2_is_the_weight_decay_of_torch_on_matrices():
 
 
 def test_a_rate_may_change_on_the_way():
-    ours = Trainer(32, sizes=(64, 8, 10), activation="tanh")
+    ours = trainer(32, sizes=(64, 8, 10), activation="tanh")
     stop, short = (
         ours.scores([40], lr=lr, scale=1.0, seed=0)["test"]
         for lr in (lambda step: 0.5 if step < 20 else 0.0, 0.5)

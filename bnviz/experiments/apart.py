@@ -7,12 +7,14 @@ contests by a rule, `outcome`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from statistics import mean
 from typing import Any
 
 from bnviz.experiments.contest import Contender, Contest, LogUniform
 from bnviz.experiments.experiment import Row
 from bnviz.experiments.statistics import Effect, effect
+from bnviz.maths.apart import TakenApart
 
 __all__ = [
     "CONTESTS",
@@ -70,16 +72,16 @@ PREDICTIONS: dict[str, dict[str, bool]] = {
 
 def run(cell: Row) -> Row:
     """Train one network and look at its accuracy on the way."""
-    from bnviz.experiments.compiled import trainer  # a compiler is not needed to read a result
-
-    network = trainer(
-        BATCH,
-        sizes=(64, *[WIDTH] * DEPTH, 10),
-        part=cell["part"],
-        activation=cell["activation"],
-    )
-    scale = cell.get("scale", 1.0)
+    network, scale = _trainer(cell["part"], cell["activation"]), cell.get("scale", 1.0)
     return network.scores(cell["steps"], lr=cell["lr"], scale=scale, seed=cell["seed"])
+
+
+@cache
+def _trainer(part: str, activation: str):
+    from bnviz.experiments.compiled import Trainer  # a compiler is not needed to read a result
+
+    sizes = (64, *[WIDTH] * DEPTH, 10)
+    return Trainer(TakenApart(sizes, part=part, activation=activation), BATCH)
 
 
 def _contender(name: str, activation: str) -> Contender:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bnviz.compile.figure import compile_functions
 from bnviz.compile.instance import Instance
 from bnviz.compile.trace import Function, Layout
-from bnviz.maths.apart import TakenApart, lengths_of
+from bnviz.maths.apart import lengths_of
 from bnviz.maths.data import Split, digits
 from bnviz.maths.functional import State, descend, evaluate
 from bnviz.maths.measures import accuracy
@@ -38,31 +38,14 @@ def held_out() -> tuple[Split, Split]:
 
 
 class Trainer:
-    """One network, to be trained again and again.
+    """One network, to be trained again and again; its own parameters are never used.
 
     Args:
-        sizes, norm, activation, placement: as of `nets.MLP`.
+        net: a network for the digits; parameters that require no gradient keep their start.
         batch: rows of a minibatch, at least 2.
-        frozen: what the name of a parameter contains that keeps its initial value, such as
-            ("linear.weight", "linear.bias") for the hidden weights.
-        part: in place of norm and placement, as of `apart.TakenApart`.
     """
 
-    def __init__(self, batch: int, frozen: tuple[str, ...] = (), **network):
-        net = TakenApart(**network) if "part" in network else MLP(**network)
-        for name, parameter in net.named_parameters():
-            if any(part in name for part in frozen):
-                parameter.requires_grad_(False)
-        self._compile(net, batch)
-
-    @classmethod
-    def of(cls, net: nn.Module, batch: int) -> "Trainer":
-        """A trainer of any network for the digits; its own parameters are never used."""
-        made = cls.__new__(cls)
-        made._compile(net, batch)
-        return made
-
-    def _compile(self, net: nn.Module, batch: int) -> None:
+    def __init__(self, net: nn.Module, batch: int):
         self.batch, self.functions = batch, _functions(net)
         self.instance = Instance(compile_functions(self.functions, (batch, batch)))
 
@@ -115,9 +98,19 @@ class Trainer:
 
 
 @cache
-def trainer(batch: int, **network) -> Trainer:
-    """The same one for the same network, so that it is compiled once in a process."""
-    return Trainer(batch, **network)
+def trainer(batch: int, frozen: tuple[str, ...] = (), **network) -> Trainer:
+    """An MLP's trainer, the same one for the same network: it is compiled once in a process.
+
+    Args:
+        batch: as of `Trainer`.
+        frozen: what the name of a parameter contains that keeps its initial value, such as
+            ("linear.weight", "linear.bias") for the hidden weights.
+        network: as of `nets.MLP`.
+    """
+    net = MLP(**network)
+    for name, parameter in net.named_parameters():
+        parameter.requires_grad_(not any(part in name for part in frozen))
+    return Trainer(net, batch)
 
 
 def _functions(net: nn.Module) -> list[Function]:

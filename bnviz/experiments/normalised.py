@@ -25,7 +25,7 @@ SPACES = {
 def _trainer(kind: str, batch: int):
     from bnviz.experiments.compiled import Trainer  # a compiler is not needed to read a result
 
-    return Trainer.of(BlockNet(kind), batch)
+    return Trainer(BlockNet(kind), batch)
 
 
 def run(cell: Row) -> Row:
