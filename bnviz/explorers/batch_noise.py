@@ -6,13 +6,14 @@ from torch import Tensor
 from bnviz.explorers.batch_statistics import population
 from bnviz.figure.controls import Choice, Slider
 from bnviz.figure.explorer import Binding, Explorer
-from bnviz.maths import prng
+from bnviz.maths import noise, prng
 from bnviz.templates.batch_noise import BATCHES, LARGEST, SIZES, STATISTICS, TOPS, batch_noise
 
 __all__ = ["BATCH_NOISE", "DATA", "values"]
 
 DATA = ("Gaussian", "one unit, digits")
 POWER, EPS = 10, 1e-5
+LAWS = {"mu": noise.mean, "sigma": noise.deviation, "inverse": noise.inverse_deviation}
 
 
 def values(data: Tensor, draw: Tensor) -> Tensor:
@@ -83,7 +84,7 @@ BATCH_NOISE = Explorer(
         Slider("draw", "draw again (seed)", 0, 50, 0, 1, format="d"),
     ),
     compute=compute,
-    figure=batch_noise(),
+    figure=batch_noise(LAWS),
     bindings=tuple(
         binding
         for name in STATISTICS

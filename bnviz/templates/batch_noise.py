@@ -1,32 +1,37 @@
 """The template of `batch-noise`."""
 
 import math
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import plotly.graph_objects as go
 
 from bnviz.figure import theme
-from bnviz.maths import noise
 from bnviz.templates.parts import as_dict, heading, note, panel, place, sheet
 
 __all__ = ["BATCHES", "LARGEST", "SIZES", "STATISTICS", "TOPS", "batch_noise"]
 
+Law = Callable[[float], tuple[float, float]]
 BATCHES, LARGEST = 120, 256
 SIZES = (2, 4, 8, 16, 32, 64, 128, 256)
 STATISTICS = {
-    "mu": ("mean μ<sub>B</sub>", noise.mean),
-    "sigma": ("σ<sub>B</sub>", noise.deviation),
-    "inverse": ("1/σ<sub>B</sub>, what BN multiplies by", noise.inverse_deviation),
+    "mu": "mean μ<sub>B</sub>",
+    "sigma": "σ<sub>B</sub>",
+    "inverse": "1/σ<sub>B</sub>, what BN multiplies by",
 }
 TOPS = {"mu": (-2.0, 2.0), "sigma": (0.0, 2.0), "inverse": (0.0, 4.0)}  # of the axes
 _UPS = ((0.7, 0.965), (0.36, 0.62), (0.0, 0.28))
 
 
-def batch_noise() -> dict:
-    """Three panels, one for each statistic, against the size of the batch."""
+def batch_noise(laws: Mapping[str, Law]) -> dict:
+    """Three panels, one for each statistic, against the size of the batch.
+
+    Args:
+        laws: name of a statistic -> a function of m that gives its mean and its std.
+    """
     fig = go.Figure()
     layout: dict = {"annotations": []}
-    for k, (name, (title, law)) in enumerate(STATISTICS.items(), start=1):
+    for k, (name, title) in enumerate(STATISTICS.items(), start=1):
         low, high = TOPS[name]
         size = {"type": "log", "range": [0.2, 2.52], "tickvals": list(SIZES), "tickangle": 0}
         last = k == len(STATISTICS)
@@ -35,14 +40,14 @@ def batch_noise() -> dict:
         y = {"range": [low - margin, high + margin], "dtick": 1, "zeroline": name == "mu"}
         layout |= panel(k, [0, 1], _UPS[k - 1], size, y)
         layout["annotations"].append(heading(title, 0, _UPS[k - 1][1] + 0.004))
-        _traces(fig, name, law, k)
+        _traces(fig, name, laws[name], k)
     words = note("groups of g, in batches of m", 1, _UPS[0][1] + 0.004, "right", "bottom")
     layout["annotations"].append(words | {"font": {"color": theme.SECOND, "size": 12}})
     fig.update_layout(layout | sheet(620, 34, 10, 12, 42))
     return as_dict(fig)
 
 
-def _traces(fig: go.Figure, name: str, law, k: int) -> None:
+def _traces(fig: go.Figure, name: str, law: Law, k: int) -> None:
     m = np.geomspace(2, LARGEST, 57)
     for sign in (-1, 1):
         edges = [middle + sign * spread for middle, spread in map(law, m)]
