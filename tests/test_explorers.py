@@ -40,6 +40,7 @@ CALM = {
     "landscape": {"activation": "tanh", "lr": 0.05, "scale": 1.0},
     "landscape-linear": {"lr": 0.0003, "scale": 1.0},
     "loss-surface": {"activation": "tanh", "lr": 0.05, "scale": 1.0},
+    "normalisers": {"lr": 0.05, "scale": 1.0},
 }
 # No path is calm: PyTorch against PyTorch with one rounding error in the first weights is 1e-4 off
 # in the loss after 200 steps. Each step begins from the same state in both programs instead. (The

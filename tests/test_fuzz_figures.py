@@ -24,6 +24,7 @@ BLANK = {
     "normalize": "pale|strong",  # cells that are not filled in yet, or are of the other shade
     "scale-shift": r"(before|normalised|after)_(v|response)",  # examples beyond the batch
     "axes": "pale|strong|numbers|frame_[xy]",
+    "shared-cells": "pale|strong",
     "backward-steps": "formulas|autograd|apart",
     "batch-coupling": r"(before|after|nudged)_(points|lines)|own|others|predicted|jacobian",
     "gradient-projection": r"(dy|left)_([xy]|stem_[xy]|angles)",
@@ -38,6 +39,7 @@ BOUNDLESS = {
     "drift": r"(plain|bn)_std",
     "placement": r"(plain|before|after)_(in|out)_std",
     "channels": r"(plain|bn|bn_raw)[12]_std_(low|high)",
+    "normalisers": r"(batch|layer|group|instance|none)[12]_std",
     "ics": r"(plain|bn|noisy)_(moved|moved_here)",  # counted in standard deviations that are 0
     "landscape": r"(plain|bn)_(line|least|most|norm|beta|change_(line|least|most))",
     "landscape-linear": r"(plain|bn)_(line|least|most|norm|beta|change_(line|least|most))",
