@@ -23,6 +23,7 @@ _CHAPTERS = {
     "landscape": ("landscape", "landscape-linear", "loss-surface", "regularisation"),
     "batches": ("shared-cells", "batch-noise", "normalisers"),
     "taken-apart": ("taken-apart", "growing-gradients", "curvature"),
+    "step-size": ("equilibrium", "effective-rate", "decay-as-rate"),
 }
 
 
