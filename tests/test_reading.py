@@ -22,6 +22,7 @@ NUMBER = {  # page -> the number of its chapter, in the order of the book
     "landscape": 6,
     "batches": 7,
     "taken-apart": 9,
+    "step-size": 8,
 }
 CHAPTERS = list(NUMBER)
 QUESTION = """\
