@@ -6,11 +6,15 @@ from bnviz.exercises import (
     apart,
     backprop,
     batches,
+from bnviz.exercises import apart, backprop, benefits, inference, landscape, placement, shift, steps
+from bnviz.exercises import (
+    backprop,
     benefits,
     inference,
     landscape,
     placement,
     shift,
+    step_size,
     steps,
 )
 from bnviz.exercises.answers import NOT_YET, Answer
@@ -19,6 +23,8 @@ __all__ = ["EXERCISES", "check"]
 
 EXERCISES: dict[str, dict[str, Answer]] = {
     f"{chapter.__name__.rpartition('.')[2]}-{number}": asked
+    for chapter in (shift, steps, backprop, placement, inference, benefits, landscape, apart)
+    f"{chapter.__name__.rpartition('.')[2].replace('_', '-')}-{number}": asked
     for chapter in (
         shift,
         steps,
@@ -29,6 +35,7 @@ EXERCISES: dict[str, dict[str, Answer]] = {
         landscape,
         batches,
         apart,
+        step_size,
     )
     for number, asked in chapter.EXERCISES.items()
 }
