@@ -54,7 +54,7 @@ def effective_rate() -> dict:
     for _, label, colour, across in _NETS:
         words = note(f"<b>{label}</b>", across[0], 1.0, "left", "bottom", colour)
         layout["annotations"].append(words | {"yshift": 38})
-        words = note("― 1  - - 2  ··· 3", across[1], 1.0, "right", "bottom", colour)
+        words = note("layer ― 1  - - 2  ··· 3", across[1], 1.0, "right", "bottom", colour)
         layout["annotations"].append(words | {"yshift": 18})
     fig.update_layout(layout | sheet(700, 48, 12, 64, 40))
     return as_dict(fig)

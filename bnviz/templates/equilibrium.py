@@ -13,8 +13,8 @@ STARTS = (0.1, 10.0)  # lengths of the two other vectors
 _LEFT, _RIGHT, _UPPER, _LOWER = (0.0, 0.43), (0.57, 1.0), (0.58, 1.0), (0.0, 0.42)
 _CURVES = (  # output, heading, number of its axes, span, log10 of the axis, ticks
     ("norm", "length ‖W‖", 2, (_RIGHT, _UPPER), (-1.2, 2.2), (0.1, 1, 10, 100)),
-    ("turn", "turn per step, degrees", 3, (_LEFT, _LOWER), (-3.2, 2.1), (0.001, 0.1, 10)),
-    ("rate", "effective rate η/‖W‖²", 4, (_RIGHT, _LOWER), (-5.2, 2.2), (1e-4, 0.01, 1, 100)),
+    ("turn", "turn, degrees", 3, (_LEFT, _LOWER), (-3.2, 2.1), (0.001, 0.1, 10)),
+    ("rate", "rate η/‖W‖²", 4, (_RIGHT, _LOWER), (-5.2, 2.2), (1e-4, 0.01, 1, 100)),
 )
 
 
@@ -25,7 +25,7 @@ def equilibrium() -> dict:
     across = {"range": [-0.05, 1.3], "tickvals": [0, 0.5, 1], "zeroline": False}
     up = {"range": [-0.12, 1.23], "tickvals": [0, 0.5, 1], "zeroline": False}
     layout = panel(1, _LEFT, _UPPER, across, up)
-    words = [heading("one step, ‖W‖ = 1", _LEFT[0], _UPPER[1])]
+    words = [heading("one step", _LEFT[0], _UPPER[1])]
     for what, title, k, span, powers, ticks in _CURVES:
         _curves(fig, what, k, powers)
         time = {"range": [0, STEPS], "tickvals": [0, 120, 240], "zeroline": False}
@@ -40,8 +40,11 @@ def equilibrium() -> dict:
     ):
         label = note(f"<b>{text}</b>", x, y, "center", "top", colour)
         words.append(label | {"xref": "x", "yref": "y"})
-    for text, x, colour in (("−ηg", 0.0, theme.SECOND), ("W'", 0.25, theme.BN)):
-        label = note(f"<b>{text}</b>", x, 1.2, "left", "top", colour)
+    for text, x, side, colour in (
+        ("W'", 0.02, "left", theme.BN),
+        ("−ηg", 1.28, "right", theme.SECOND),
+    ):
+        label = note(f"<b>{text}</b>", x, 1.2, side, "top", colour)
         words.append(label | {"xref": "x", "yref": "y"})
     fig.update_layout(annotations=words, **layout, **sheet(560, 44, 14, 30, 44))
     return as_dict(fig)
