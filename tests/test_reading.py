@@ -23,6 +23,7 @@ NUMBER = {  # page -> the number of its chapter, in the order of the book
     "batches": 7,
     "taken-apart": 9,
     "step-size": 8,
+    "taken-apart": 9,
 }
 CHAPTERS = list(NUMBER)
 QUESTION = """\

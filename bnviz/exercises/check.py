@@ -8,6 +8,7 @@ from bnviz.exercises import (
     batches,
 from bnviz.exercises import apart, backprop, benefits, inference, landscape, placement, shift, steps
 from bnviz.exercises import (
+    apart,
     backprop,
     benefits,
     inference,
@@ -22,8 +23,6 @@ from bnviz.exercises.answers import NOT_YET, Answer
 __all__ = ["EXERCISES", "check"]
 
 EXERCISES: dict[str, dict[str, Answer]] = {
-    f"{chapter.__name__.rpartition('.')[2]}-{number}": asked
-    for chapter in (shift, steps, backprop, placement, inference, benefits, landscape, apart)
     f"{chapter.__name__.rpartition('.')[2].replace('_', '-')}-{number}": asked
     for chapter in (
         shift,
@@ -36,6 +35,7 @@ EXERCISES: dict[str, dict[str, Answer]] = {
         batches,
         apart,
         step_size,
+        apart,
     )
     for number, asked in chapter.EXERCISES.items()
 }

@@ -24,6 +24,7 @@ _CHAPTERS = {
     "batches": ("shared-cells", "batch-noise", "normalisers"),
     "taken-apart": ("taken-apart", "growing-gradients", "curvature"),
     "step-size": ("equilibrium", "effective-rate", "decay-as-rate"),
+    "taken-apart": ("taken-apart", "growing-gradients", "curvature"),
 }
 
 

@@ -21,6 +21,7 @@ In this order it is a course; each module opens with its formulas and their sour
 11. `apart`, `meanfield`: layers with one part of BN, and what theory says of deep random networks.
 10. `landscape`, `surface`: how smooth the loss is along a gradient, and in a plane.
 11. `decay`: weight decay, and weights whose length the function forgets.
+12. `apart`, `meanfield`: layers with one part of BN, and what theory says of deep random networks.
 
 At the papers' scale, with PyTorch's own layers: `vgg`, `nin`.
 
