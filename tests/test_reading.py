@@ -21,7 +21,6 @@ NUMBER = {  # page -> the number of its chapter, in the order of the book
     "benefits": 6,
     "landscape": 6,
     "batches": 7,
-    "taken-apart": 9,
     "step-size": 8,
     "taken-apart": 9,
 }

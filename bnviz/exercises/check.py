@@ -6,10 +6,6 @@ from bnviz.exercises import (
     apart,
     backprop,
     batches,
-from bnviz.exercises import apart, backprop, benefits, inference, landscape, placement, shift, steps
-from bnviz.exercises import (
-    apart,
-    backprop,
     benefits,
     inference,
     landscape,
@@ -33,7 +29,6 @@ EXERCISES: dict[str, dict[str, Answer]] = {
         benefits,
         landscape,
         batches,
-        apart,
         step_size,
         apart,
     )

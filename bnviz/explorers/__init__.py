@@ -22,7 +22,6 @@ _CHAPTERS = {
     "benefits": ("learning-rate", "init-scale", "weight-scale"),
     "landscape": ("landscape", "landscape-linear", "loss-surface", "regularisation"),
     "batches": ("shared-cells", "batch-noise", "normalisers"),
-    "taken-apart": ("taken-apart", "growing-gradients", "curvature"),
     "step-size": ("equilibrium", "effective-rate", "decay-as-rate"),
     "taken-apart": ("taken-apart", "growing-gradients", "curvature"),
 }
