@@ -37,6 +37,8 @@ CALM = {
     "broken-batchnorm": {"lr": 0.02},
     "learning-rate": {"lr": 0.03, "scale": 1.0},
     "failures": {"activation": "tanh", "push": 0.0},
+    "effective-rate": {"lr": 0.031622777, "scale": 1.0},
+    "decay-as-rate": {"lr": 0.01, "scale": 1.0},
     "landscape": {"activation": "tanh", "lr": 0.05, "scale": 1.0},
     "landscape-linear": {"lr": 0.0003, "scale": 1.0},
     "loss-surface": {"activation": "tanh", "lr": 0.05, "scale": 1.0},

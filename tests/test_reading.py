@@ -21,6 +21,7 @@ NUMBER = {  # page -> the number of its chapter, in the order of the book
     "benefits": 6,
     "landscape": 6,
     "batches": 7,
+    "step-size": 8,
     "taken-apart": 9,
 }
 CHAPTERS = list(NUMBER)

@@ -11,6 +11,7 @@ from bnviz.exercises import (
     landscape,
     placement,
     shift,
+    step_size,
     steps,
 )
 from bnviz.exercises.answers import NOT_YET, Answer
@@ -18,7 +19,7 @@ from bnviz.exercises.answers import NOT_YET, Answer
 __all__ = ["EXERCISES", "check"]
 
 EXERCISES: dict[str, dict[str, Answer]] = {
-    f"{chapter.__name__.rpartition('.')[2]}-{number}": asked
+    f"{chapter.__name__.rpartition('.')[2].replace('_', '-')}-{number}": asked
     for chapter in (
         shift,
         steps,
@@ -28,6 +29,7 @@ EXERCISES: dict[str, dict[str, Answer]] = {
         benefits,
         landscape,
         batches,
+        step_size,
         apart,
     )
     for number, asked in chapter.EXERCISES.items()

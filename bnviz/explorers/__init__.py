@@ -22,6 +22,7 @@ _CHAPTERS = {
     "benefits": ("learning-rate", "init-scale", "weight-scale"),
     "landscape": ("landscape", "landscape-linear", "loss-surface", "regularisation"),
     "batches": ("shared-cells", "batch-noise", "normalisers"),
+    "step-size": ("equilibrium", "effective-rate", "decay-as-rate"),
     "taken-apart": ("taken-apart", "growing-gradients", "curvature"),
 }
 

@@ -17,7 +17,8 @@ In this order it is a course; each module opens with its formulas and their sour
     how steep at a point.
 11. `relatives`: layer, group and instance normalisation, and a network for all of them. `noise`:
     how far a batch's statistics scatter. `devices`: one batch in several processes.
-12. `apart`, `meanfield`: layers with one part of BN, and what theory says of deep random networks.
+12. `decay`: weight decay, and weights whose length the function forgets.
+13. `apart`, `meanfield`: layers with one part of BN, and what theory says of deep random networks.
 
 At the papers' scale, with PyTorch's own layers: `vgg`, `nin`.
 
