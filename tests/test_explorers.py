@@ -42,7 +42,8 @@ CALM = {
     "landscape": {"activation": "tanh", "lr": 0.05, "scale": 1.0},
     "landscape-linear": {"lr": 0.0003, "scale": 1.0},
     "loss-surface": {"activation": "tanh", "lr": 0.05, "scale": 1.0},
-    "normalisers": {
+    # blank blocks of pixels are all alike, and so meet the kink of the ReLU together
+    "normalisers": {"lr": 0.0019952623, "scale": 1.0},
         "lr": 0.001,
         "scale": 1.0,
     },  # each ReLU meets up to 32,768 values, some at its kink
