@@ -30,6 +30,7 @@ def compute(
 ) -> dict[str, Tensor]:
     """Who shares the mean, its moments, and the chosen output against the change of one value."""
     n, c, p = _numbers()
+    example, channel, place, changed = (v.round() for v in (example, channel, place, changed))
     at = (c == channel) & (p == place)
     chosen = at & (n == example)
     other = at & (n == changed)  # the same channel and position, in the changed example
