@@ -46,8 +46,8 @@ CALM = {
 }
 # No path is calm: PyTorch against PyTorch with one rounding error in the first weights is 1e-4 off
 # in the loss after 200 steps. Each step begins from the same state in both programs instead. (The
-# rates of `failures` cannot be made small, either; and in `normalisers` all blank blocks of pixels are
-# alike, so that they meet the kink of their ReLU together.)
+# rates of `failures` cannot be made small, either; and in `normalisers` all blank blocks of pixels
+# are alike, so that they meet the kink of their ReLU together.)
 RESTLESS = ("failures", "landscape-linear", "normalisers")
 # Values at which one network leaves the finite numbers, and what `watch` calls it.
 DIVERGING = {
