@@ -19,6 +19,7 @@ from bnviz.maths.apart import TakenApart
 __all__ = [
     "CONTESTS",
     "INTERVENTIONS",
+    "LESS",
     "PREDICTIONS",
     "Outcome",
     "outcome",
@@ -51,6 +52,17 @@ INTERVENTIONS = {
     "own": "the same, judged with the test images' own statistics",
     "noisy": "all of BN, noise behind it at every step",
     "weight": "weight normalisation in its place",
+}
+# the same for a plot
+LESS = {
+    "unscaled": "BN less no BN, scale 1",
+    "scaled": "less no BN, well scaled",
+    "mean": "less the mean alone",
+    "variance": "less the spread alone",
+    "detached": "less constants",
+    "own": "less constants, own statistics",
+    "noisy": "less noisy BN",
+    "weight": "less weight norm.",
 }
 # Statistics that count as constants let means drift, and running values lag behind. So training
 # and evaluation are judged apart: with the test images' own statistics, only training is.
@@ -123,6 +135,7 @@ def _contest(activation: str) -> Contest:
         trials=32,
         tuning_seeds=(100, 101),
         seeds=tuple(range(10)),
+        every=4,
         notes=(
             "Runs that are not finite count as 0.1, the accuracy of guessing.",
             "A first contest, of sigmoids with other ranges, had shown that rates of 'detached' "

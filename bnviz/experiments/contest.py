@@ -106,6 +106,7 @@ class Contest:
         targets: scores; how many steps it takes to reach them is told too.
         notes: for the reader of the result.
         options: as of an `Experiment`.
+        every: one of so many looks on the way is taken, where many contenders would fill the file.
 
     Raises:
         ValueError: for a seed in both lists, or trials that are no power of two.
@@ -125,6 +126,7 @@ class Contest:
     targets: tuple[float, ...] = (0.8, 0.9, 0.95)
     notes: tuple[str, ...] = field(default=())
     options: Mapping[str, Any] = field(default_factory=dict)
+    every: int = 1
     grid: ClassVar[Mapping[str, tuple]] = {}  # which cells there are is decided on the way
     serial: ClassVar[bool] = False
 
@@ -145,8 +147,9 @@ class Contest:
     def looks(self) -> tuple[int, ...]:
         """The steps at which a run is scored: sixteenths of the budget, then eighths."""
         sixteenth = max(1, self.steps // 16)
-        wanted = {*self.budgets, *range(sixteenth, self.steps, sixteenth)}
-        return tuple(sorted(wanted | set(range(self.steps, 2 * self.steps, 2 * sixteenth))))
+        early = range(sixteenth, self.steps, sixteenth)
+        late = range(self.steps, 2 * self.steps, 2 * sixteenth)
+        return tuple(sorted({*self.budgets, *[*early, *late][self.every - 1 :: self.every]}))
 
     def points(self, contender: Contender) -> list[dict[str, float]]:
         """The settings of its trials: the same shares of the ranges for every contender."""
