@@ -28,7 +28,7 @@ def values(data: Tensor, draw: Tensor) -> Tensor:
 
 
 def compute(batch: Tensor, group: Tensor, data: Tensor, draw: Tensor) -> dict[str, Tensor]:
-    """The statistics of 120 batches at every size in SIZES, at `batch`, and of one group each."""
+    """The statistics of so many batches at every size in SIZES, at `batch`, and of one group each."""
     v = values(data, draw)
     group = torch.minimum(group, batch)
     sizes = torch.cat([torch.tensor(SIZES, dtype=torch.float32), torch.stack([batch, group])])
@@ -49,11 +49,13 @@ def compute(batch: Tensor, group: Tensor, data: Tensor, draw: Tensor) -> dict[st
     for name in STATISTICS:
         low, high = TOPS[name]
         drawn = found[name].clamp(low, high)
+        # 1 / sigma of a few batches of two would decide all, and its last digits are rounding
+        told = drawn if name == "inverse" else found[name]
         outputs |= {
             f"{name}_cloud": drawn[:, :-2].flatten(),
             f"{name}_group": drawn[:, -1],
-            f"{name}_batch_std": _std(found[name][:, -2]),
-            f"{name}_group_std": _std(found[name][:, -1]),
+            f"{name}_batch_std": _std(told[:, -2]),
+            f"{name}_group_std": _std(told[:, -1]),
         }
     return outputs
 
@@ -100,6 +102,7 @@ BATCH_NOISE = Explorer(
         "Batches of {batch:d} in groups of {group_size:d}. A group's mean scatters by "
         "{mu_group_std:.3f} (theory {theory_group:.3f}), its σ by {sigma_group_std:.3f}, its 1/σ "
         "by {inverse_group_std:.3f}. Of the whole batch: {mu_batch_std:.3f} (theory "
-        "{theory_batch:.3f}), {sigma_batch_std:.3f}, {inverse_batch_std:.3f}."
+        "{theory_batch:.3f}), {sigma_batch_std:.3f}, {inverse_batch_std:.3f}. (1/σ beyond 4 counts "
+        "as 4.)"
     ),
 )

@@ -11,7 +11,7 @@ from bnviz.explorers import _controls
 from bnviz.figure.explorer import Binding, Simulation
 from bnviz.maths import measures
 from bnviz.maths.data import digits
-from bnviz.maths.functional import State, alike, descend, evaluate, gather, part
+from bnviz.maths.functional import State, alike, descend, evaluate, gather, hold, part
 from bnviz.maths.moments import moments
 from bnviz.maths.record import inputs_of
 from bnviz.maths.relatives import BlockNet
@@ -40,7 +40,8 @@ def step(state: State, rows: Tensor, **controls: Tensor) -> tuple[State, dict[st
     for kind in KINDS:
         net, own = _net(kind), part(state, kind)
         with inputs_of(net.activations) as entered:
-            new[kind], outputs[f"{kind}_loss"] = descend(net, own, own, batch, controls["lr"])
+            values = hold(net, own, controls)
+            new[kind], outputs[f"{kind}_loss"] = descend(net, own, values, batch, controls["lr"])
         for i, v in enumerate(entered, start=1):
             outputs |= {f"{kind}{i}_{k}": value for k, value in _describe(v.detach()).items()}
     return gather(new), outputs
@@ -57,7 +58,7 @@ def observe(state: State, **controls: Tensor) -> dict[str, Tensor]:
     """Accuracy on the test set in evaluation mode: BN uses its running statistics."""
     data, outputs = digits(), {}
     for kind in KINDS:
-        logits = evaluate(_net(kind), part(state, kind), {}, data.x_test)
+        logits = evaluate(_net(kind), part(state, kind), controls, data.x_test)
         outputs[f"{kind}_test"] = measures.accuracy(logits, data.y_test)
     return outputs
 
@@ -84,6 +85,7 @@ NORMALISERS = Simulation(
     controls=(
         _controls.batch(32, low=1),
         _controls.rate(0.1),
+        _controls.activation("relu"),
         _controls.scale(1, scale="log10"),
     ),
     compute=None,

@@ -48,7 +48,7 @@ def inverse_deviation(m: float) -> tuple[float, float]:
     """Mean and std of 1 / sigma_B; infinite where they do not exist.
 
     >>> inverse_deviation(2), [round(v, 3) for v in inverse_deviation(8)]
-    ((inf, inf), [1.196, 0.412])
+    ((inf, inf), [1.204, 0.389])
     """
     arguments.number("m", m, 2)
     if m <= 2:

@@ -12,7 +12,7 @@ from bnviz.templates.parts import as_dict, heading, note, panel, place, sheet
 __all__ = ["BATCHES", "LARGEST", "SIZES", "STATISTICS", "TOPS", "batch_noise"]
 
 Law = Callable[[float], tuple[float, float]]
-BATCHES, LARGEST = 120, 256
+BATCHES, LARGEST = 36, 256
 SIZES = (2, 4, 8, 16, 32, 64, 128, 256)
 STATISTICS = {
     "mu": "mean μ<sub>B</sub>",
