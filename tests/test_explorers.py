@@ -48,8 +48,8 @@ CALM = {
 }
 # No path is calm: PyTorch against PyTorch with one rounding error in the first weights is 1e-4 off
 # in the loss after 200 steps. Each step begins from the same state in both programs instead. (The
-# rates of `failures` cannot be made small, either; in `taken-apart` the network that only divides by
-# the spread is restless.)
+# rates of `failures` cannot be made small, either; in `taken-apart` the network that only divides
+# by the spread is restless.)
 RESTLESS = ("failures", "landscape-linear", "taken-apart")
 # Values at which one network leaves the finite numbers, and what `watch` calls it.
 DIVERGING = {

@@ -28,7 +28,7 @@ def values(data: Tensor, draw: Tensor) -> Tensor:
 
 
 def compute(batch: Tensor, group: Tensor, data: Tensor, draw: Tensor) -> dict[str, Tensor]:
-    """The statistics of so many batches at every size in SIZES, at `batch`, and of one group each."""
+    """The statistics of all batches at every size in SIZES, at `batch`, and of one group each."""
     v = values(data, draw)
     group = torch.minimum(group, batch)
     sizes = torch.cat([torch.tensor(SIZES, dtype=torch.float32), torch.stack([batch, group])])
